@@ -19,8 +19,11 @@ suite=trixie
 cache=${RUSHES_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/rushes}
 [ "${1:-}" = --cache ] && { echo "$cache"; exit 0; }
 
-# libavcodec 61 is the 7.x line, the one that go-astiav v0.39 binds.
-if [ -z "${RUSHES_FFMPEG_BUILD:-}" ] && pkg-config --atleast-version=61 --max-version=61.999 libavcodec 2>/dev/null; then
+# libavcodec 61 is the 7.x line, the one that go-astiav v0.39 binds; it needs all of these. A build of
+# ours that PKG_CONFIG_PATH already names is not the system's: its key below decides.
+system_path=$(tr ':' '\n' <<<"${PKG_CONFIG_PATH:-}" | grep -vF "$cache/ffmpeg-" | paste -sd: || true)
+if [ -z "${RUSHES_FFMPEG_BUILD:-}" ] && PKG_CONFIG_PATH=$system_path pkg-config --exists 'libavcodec >= 61' 'libavcodec < 62' \
+  libavdevice libavfilter libavformat libavutil libswresample libswscale 2>/dev/null; then
   echo ""; exit 0
 fi
 
