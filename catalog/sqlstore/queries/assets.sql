@@ -1,0 +1,31 @@
+-- name: InsertAsset :exec
+INSERT INTO assets (
+    id, job_id, room_id, session_id, type, path, size, duration, status, created_at, started_at,
+    thumbnails, metadata, error_kind, error_message, version, supersedes, software, asset_key
+) VALUES (
+    sqlc.arg(id), sqlc.arg(job_id), sqlc.arg(room_id), sqlc.arg(session_id), sqlc.arg(type),
+    sqlc.arg(path), sqlc.arg(size), sqlc.arg(duration), sqlc.arg(status), sqlc.arg(created_at),
+    sqlc.arg(started_at), sqlc.arg(thumbnails), sqlc.arg(metadata), sqlc.arg(error_kind),
+    sqlc.arg(error_message), sqlc.arg(version), sqlc.arg(supersedes), sqlc.arg(software),
+    sqlc.arg(asset_key)
+);
+
+-- name: ReplaceAsset :execrows
+-- A completed asset never changes; the rule stands here too.
+UPDATE assets
+SET job_id = sqlc.arg(job_id), room_id = sqlc.arg(room_id), session_id = sqlc.arg(session_id),
+    type = sqlc.arg(type), path = sqlc.arg(path), size = sqlc.arg(size),
+    duration = sqlc.arg(duration), status = sqlc.arg(status), started_at = sqlc.arg(started_at),
+    thumbnails = sqlc.arg(thumbnails), metadata = sqlc.arg(metadata),
+    error_kind = sqlc.arg(error_kind), error_message = sqlc.arg(error_message),
+    supersedes = sqlc.arg(supersedes), software = sqlc.arg(software)
+WHERE id = sqlc.arg(id) AND status <> 'completed';
+
+-- name: AssetByID :one
+SELECT * FROM assets WHERE id = sqlc.arg(id);
+
+-- name: AssetByKeyAndVersion :one
+SELECT * FROM assets WHERE asset_key = sqlc.arg(asset_key) AND version = sqlc.arg(version);
+
+-- name: LatestAssetByKey :one
+SELECT * FROM assets WHERE asset_key = sqlc.arg(asset_key) ORDER BY version DESC LIMIT 1;

@@ -1,0 +1,59 @@
+-- name: ListAssetsByJob :many
+-- A list is led by its most selective filter, whose index gives the order too; the
+-- other filters are written so that no engine picks their index instead.
+SELECT * FROM assets
+WHERE job_id = sqlc.arg(job_id)
+    AND id < sqlc.arg(before)
+    AND (CAST(sqlc.arg(session_id) AS TEXT) = '' OR session_id = CAST(sqlc.arg(session_id) AS TEXT))
+    AND (CAST(sqlc.arg(room_id) AS TEXT) = '' OR room_id = CAST(sqlc.arg(room_id) AS TEXT))
+    AND (CAST(sqlc.arg(type) AS TEXT) = '' OR type = CAST(sqlc.arg(type) AS TEXT))
+    AND (CAST(sqlc.arg(status) AS TEXT) = '' OR status = CAST(sqlc.arg(status) AS TEXT))
+ORDER BY id DESC
+LIMIT CAST(sqlc.arg(max_rows) AS BIGINT);
+
+-- name: ListAssetsBySession :many
+SELECT * FROM assets
+WHERE session_id = sqlc.arg(session_id)
+    AND id < sqlc.arg(before)
+    AND (CAST(sqlc.arg(room_id) AS TEXT) = '' OR room_id = CAST(sqlc.arg(room_id) AS TEXT))
+    AND (CAST(sqlc.arg(type) AS TEXT) = '' OR type = CAST(sqlc.arg(type) AS TEXT))
+    AND (CAST(sqlc.arg(status) AS TEXT) = '' OR status = CAST(sqlc.arg(status) AS TEXT))
+ORDER BY id DESC
+LIMIT CAST(sqlc.arg(max_rows) AS BIGINT);
+
+-- name: ListAssetsByRoom :many
+SELECT * FROM assets
+WHERE room_id = sqlc.arg(room_id)
+    AND id < sqlc.arg(before)
+    AND (CAST(sqlc.arg(type) AS TEXT) = '' OR type = CAST(sqlc.arg(type) AS TEXT))
+    AND (CAST(sqlc.arg(status) AS TEXT) = '' OR status = CAST(sqlc.arg(status) AS TEXT))
+ORDER BY id DESC
+LIMIT CAST(sqlc.arg(max_rows) AS BIGINT);
+
+-- name: ListAssetsByTypeAndStatus :many
+SELECT * FROM assets
+WHERE type = sqlc.arg(type)
+    AND status = sqlc.arg(status)
+    AND id < sqlc.arg(before)
+ORDER BY id DESC
+LIMIT CAST(sqlc.arg(max_rows) AS BIGINT);
+
+-- name: ListAssetsByType :many
+SELECT * FROM assets
+WHERE type = sqlc.arg(type)
+    AND id < sqlc.arg(before)
+ORDER BY id DESC
+LIMIT CAST(sqlc.arg(max_rows) AS BIGINT);
+
+-- name: ListAssetsByStatus :many
+SELECT * FROM assets
+WHERE status = sqlc.arg(status)
+    AND id < sqlc.arg(before)
+ORDER BY id DESC
+LIMIT CAST(sqlc.arg(max_rows) AS BIGINT);
+
+-- name: ListAssets :many
+SELECT * FROM assets
+WHERE id < sqlc.arg(before)
+ORDER BY id DESC
+LIMIT CAST(sqlc.arg(max_rows) AS BIGINT);

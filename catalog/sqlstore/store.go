@@ -1,0 +1,163 @@
+package sqlstore
+
+import (
+	"cmp"
+	"context"
+	"database/sql"
+	"embed"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net/url"
+	"path/filepath"
+	"strconv"
+	"time"
+
+	"github.com/pressly/goose/v3"
+	_ "modernc.org/sqlite" // the driver; it binds numbered parameters rightly, which others do not
+
+	"rushes/catalog"
+	"rushes/catalog/sqlstore/internal/sqlitedb"
+)
+
+//go:embed migrations/*.sql
+var migrations embed.FS
+
+// defaultBusyTimeout is long because a writer only ever waits for short
+// transactions; who waits longer has found a stuck process.
+const defaultBusyTimeout = 15 * time.Second
+
+// Config says which catalog to open and how.
+type Config struct {
+	// Path is the file of the catalog. It is made when it does not exist; its
+	// folder must. SQLite keeps two more files beside it, and Open a lock file.
+	Path string
+	// BusyTimeout is how long a write waits for another process's write. It
+	// defaults to 15 s.
+	BusyTimeout time.Duration
+	// IDs gives ids to assets and jobs that have none. It defaults to a source
+	// of its own.
+	IDs *catalog.IDSource
+	// Now gives the time of rows. It defaults to time.Now.
+	Now func() time.Time
+}
+
+// Store is an open catalog. It is safe for concurrent use; Close it when done.
+type Store struct {
+	db      *sql.DB
+	queries *sqlitedb.Queries
+	ids     *catalog.IDSource
+	now     func() time.Time
+}
+
+// Open opens the catalog and brings its schema up to date. Processes that open
+// the same file at once wait for each other; a file that a newer Rushes wrote
+// is refused. The context bounds Open only.
+func Open(ctx context.Context, cfg Config) (*Store, error) {
+	s, err := open(ctx, cfg)
+	if err != nil {
+		return nil, fmt.Errorf("open catalog %s: %w", cfg.Path, err)
+	}
+	return s, nil
+}
+
+func open(ctx context.Context, cfg Config) (_ *Store, err error) {
+	if cfg.Path == "" {
+		return nil, errors.New("no path given")
+	}
+	path, err := filepath.Abs(cfg.Path)
+	if err != nil {
+		return nil, err
+	}
+	s := &Store{ids: cfg.IDs, now: cfg.Now}
+	if s.now == nil {
+		s.now = time.Now
+	}
+	if s.ids == nil {
+		if s.ids, err = catalog.NewIDSource(s.now, nil); err != nil {
+			return nil, err
+		}
+	}
+	// The change to WAL mode does not heed busy_timeout, and goose does not lock
+	// SQLite at all: both are done under a lock of our own.
+	unlock, err := lockFile(ctx, path+".lock")
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, unlock()) }()
+	s.db, err = sql.Open("sqlite", dsn(path, cmp.Or(cfg.BusyTimeout, defaultBusyTimeout)))
+	if err != nil {
+		return nil, err
+	}
+	if err = migrate(ctx, s.db); err != nil {
+		return nil, errors.Join(err, s.db.Close())
+	}
+	s.queries = sqlitedb.New(s.db)
+	return s, nil
+}
+
+// Close closes the catalog. It may be called again.
+func (s *Store) Close() error {
+	if err := s.db.Close(); err != nil {
+		return fmt.Errorf("close catalog: %w", err)
+	}
+	return nil
+}
+
+// dsn names the file as a URI, so that no character of the path is taken for
+// an option.
+func dsn(path string, busy time.Duration) string {
+	q := url.Values{
+		"_txlock": {"immediate"},
+		"_pragma": {
+			"busy_timeout(" + strconv.FormatInt(busy.Milliseconds(), 10) + ")",
+			"journal_mode(WAL)",
+			"synchronous(FULL)",
+			"foreign_keys(1)",
+		},
+	}
+	return (&url.URL{Scheme: "file", Path: filepath.ToSlash(path), RawQuery: q.Encode()}).String()
+}
+
+func migrate(ctx context.Context, db *sql.DB) error {
+	files, err := fs.Sub(migrations, "migrations")
+	if err != nil {
+		return err
+	}
+	p, err := goose.NewProvider(goose.DialectSQLite3, db, files, goose.WithDisableGlobalRegistry(true))
+	if err != nil {
+		return err
+	}
+	have, known, err := p.GetVersions(ctx)
+	if err != nil {
+		return fmt.Errorf("read schema version: %w", err)
+	}
+	if have > known {
+		return fmt.Errorf("schema version %d is newer than %d, the newest this rushes knows: use a newer rushes", have, known)
+	}
+	if _, err := p.Up(ctx); err != nil {
+		return fmt.Errorf("migrate schema from version %d to %d: %w", have, known, err)
+	}
+	return nil
+}
+
+// inTx runs fn in one transaction, which is committed when fn returns nil and
+// undone otherwise. fn must not keep its argument.
+func (s *Store) inTx(ctx context.Context, fn func(*sqlitedb.Queries) error) error {
+	tx, err := s.db.BeginTx(ctx, nil)
+	if err != nil {
+		return err
+	}
+	if err := fn(s.queries.WithTx(tx)); err != nil {
+		return errors.Join(err, ignoreDone(tx.Rollback()))
+	}
+	return tx.Commit()
+}
+
+// ignoreDone drops the error of undoing what a cancelled context has undone.
+func ignoreDone(err error) error {
+	if errors.Is(err, sql.ErrTxDone) {
+		return nil
+	}
+	return err
+}
