@@ -1,0 +1,365 @@
+#include "native.h"
+
+#include <errno.h>
+#include <libavutil/channel_layout.h>
+#include <libavutil/imgutils.h>
+#include <libavutil/opt.h>
+#include <libavutil/pixdesc.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+extern int rushesReadAt(uintptr_t handle, int64_t off, uint8_t *buf, int n);
+extern int rushesWriteAt(uintptr_t handle, int64_t off, uint8_t *buf, int n);
+
+enum { IO_BUFFER = 128 * 1024 };
+
+static int interrupted(void *opaque) { return __atomic_load_n(&((rushes_io *)opaque)->interrupted, __ATOMIC_RELAXED); }
+
+static int io_read(void *opaque, uint8_t *buf, int n) {
+    rushes_io *io = opaque;
+    if (interrupted(io)) return AVERROR_EXIT;
+    ssize_t got;
+    if (io->fd >= 0) {
+        do got = pread(io->fd, buf, n, io->pos);
+        while (got < 0 && errno == EINTR);
+        if (got < 0) {
+            io->failed = errno;
+            return AVERROR(errno);
+        }
+    } else {
+        got = rushesReadAt(io->handle, io->pos, buf, n);
+        if (got < 0) {
+            io->failed = EIO;
+            return AVERROR(EIO);
+        }
+    }
+    if (got == 0) return AVERROR_EOF;
+    io->pos += got;
+    return got;
+}
+
+static int io_write(void *opaque, const uint8_t *buf, int n) {
+    rushes_io *io = opaque;
+    if (interrupted(io)) return AVERROR_EXIT;
+    int left = n;
+    while (left > 0) {
+        ssize_t put;
+        if (io->fd >= 0) {
+            put = pwrite(io->fd, buf, left, io->pos);
+            if (put < 0 && errno == EINTR) continue;
+            if (put < 0) io->failed = errno;
+        } else {
+            put = rushesWriteAt(io->handle, io->pos, (uint8_t *)buf, left);
+            if (put < 0) io->failed = EIO;
+        }
+        if (put <= 0) return AVERROR(io->failed ? io->failed : EIO);
+        buf += put;
+        left -= put;
+        io->pos += put;
+        if (io->pos > io->size) io->size = io->pos;
+    }
+    return n;
+}
+
+static int64_t io_seek(void *opaque, int64_t off, int whence) {
+    rushes_io *io = opaque;
+    switch (whence & ~AVSEEK_FORCE) {
+    case AVSEEK_SIZE: return io->size;
+    case SEEK_SET: break;
+    case SEEK_CUR: off += io->pos; break;
+    case SEEK_END: off += io->size; break;
+    default: return AVERROR(EINVAL);
+    }
+    if (off < 0) return AVERROR(EINVAL);
+    return io->pos = off;
+}
+
+rushes_io *rushes_io_new(int fd, uintptr_t handle, int64_t size, int writable) {
+    rushes_io *io = av_mallocz(sizeof *io);
+    uint8_t *buf = av_malloc(IO_BUFFER);
+    if (!io || !buf) goto fail;
+    io->fd = fd;
+    io->handle = handle;
+    io->size = size;
+    io->avio = avio_alloc_context(buf, IO_BUFFER, writable, io, writable ? NULL : io_read, writable ? io_write : NULL, io_seek);
+    if (!io->avio) goto fail;
+    return io;
+fail:
+    av_free(buf);
+    av_free(io);
+    return NULL;
+}
+
+void rushes_io_interrupt(rushes_io *io, int on) { __atomic_store_n(&io->interrupted, on, __ATOMIC_RELAXED); }
+
+void rushes_io_attach(rushes_io *io, AVFormatContext *fc) {
+    fc->pb = io->avio;
+    fc->flags |= AVFMT_FLAG_CUSTOM_IO;
+    fc->interrupt_callback = (AVIOInterruptCB){interrupted, io};
+}
+
+void rushes_io_free(rushes_io *io) {
+    if (!io) return;
+    if (io->avio) {
+        av_freep(&io->avio->buffer);
+        avio_context_free(&io->avio);
+    }
+    av_free(io);
+}
+
+int rushes_stream_info(AVFormatContext *fc, int i, rushes_stream *o) {
+    memset(o, 0, sizeof *o);
+    if (i < 0 || i >= (int)fc->nb_streams) return AVERROR(EINVAL);
+    AVStream *st = fc->streams[i];
+    AVCodecParameters *p = st->codecpar;
+    AVRational fr = av_guess_frame_rate(fc, st, NULL);
+    AVRational sar = av_guess_sample_aspect_ratio(fc, st, NULL);
+    o->kind = p->codec_type;
+    o->codec_id = p->codec_id;
+    o->codec_tag = p->codec_tag;
+    o->codec = avcodec_get_name(p->codec_id);
+    o->profile = p->profile;
+    o->level = p->level;
+    o->start = st->start_time;
+    o->duration = st->duration;
+    o->tb_num = st->time_base.num, o->tb_den = st->time_base.den;
+    o->fr_num = fr.num, o->fr_den = fr.den;
+    o->sar_num = sar.num, o->sar_den = sar.den;
+    o->width = p->width, o->height = p->height, o->format = p->format;
+    o->delay = p->video_delay;
+    o->primaries = p->color_primaries, o->transfer = p->color_trc, o->matrix = p->color_space, o->range = p->color_range;
+    o->sample_rate = p->sample_rate, o->channels = p->ch_layout.nb_channels, o->frame_size = p->frame_size;
+    o->initial_padding = p->initial_padding, o->trailing_padding = p->trailing_padding, o->seek_preroll = p->seek_preroll;
+    o->bits_per_coded_sample = p->bits_per_coded_sample, o->block_align = p->block_align;
+    o->attached_pic = !!(st->disposition & (AV_DISPOSITION_ATTACHED_PIC | AV_DISPOSITION_TIMED_THUMBNAILS));
+    o->supported = avcodec_find_decoder(p->codec_id) != NULL;
+    o->extradata = p->extradata, o->extradata_size = p->extradata_size;
+    const AVPacketSideData *sd = av_packet_side_data_get(p->coded_side_data, p->nb_coded_side_data, AV_PKT_DATA_DISPLAYMATRIX);
+    if (sd && sd->size >= sizeof o->rotation) {
+        memcpy(o->rotation, sd->data, sizeof o->rotation);
+        o->has_rotation = 1;
+    }
+    return 0;
+}
+
+void rushes_packet_info(const AVPacket *p, rushes_packet *o) {
+    o->pts = p->pts, o->dts = p->dts, o->duration = p->duration, o->pos = p->pos;
+    o->data = p->data, o->size = p->size, o->stream = p->stream_index, o->flags = p->flags;
+    o->extradata = av_packet_get_side_data(p, AV_PKT_DATA_NEW_EXTRADATA, &o->extradata_size);
+    if (!o->extradata) o->extradata_size = 0;
+}
+
+int rushes_read(AVFormatContext *fc, AVPacket *p, rushes_packet *o) {
+    av_packet_unref(p);
+    int r = av_read_frame(fc, p);
+    if (r >= 0) rushes_packet_info(p, o);
+    return r;
+}
+
+void rushes_frame_info(const AVFrame *f, rushes_frame *o) {
+    o->pts = f->best_effort_timestamp != AV_NOPTS_VALUE ? f->best_effort_timestamp : f->pts;
+    o->duration = f->duration;
+    o->width = f->width, o->height = f->height, o->format = f->format;
+    o->key = !!(f->flags & AV_FRAME_FLAG_KEY);
+    o->broken = (f->flags & AV_FRAME_FLAG_CORRUPT) || f->decode_error_flags;
+    o->sar_num = f->sample_aspect_ratio.num, o->sar_den = f->sample_aspect_ratio.den;
+    o->primaries = f->color_primaries, o->transfer = f->color_trc, o->matrix = f->colorspace, o->range = f->color_range;
+    o->sample_rate = f->sample_rate, o->samples = f->nb_samples, o->channels = f->ch_layout.nb_channels;
+    for (int i = 0; i < 4; i++) o->data[i] = f->data[i], o->stride[i] = f->linesize[i];
+}
+
+int rushes_receive_frame(AVCodecContext *c, AVFrame *f, rushes_frame *o) {
+    int r = avcodec_receive_frame(c, f);
+    if (r >= 0) rushes_frame_info(f, o);
+    return r;
+}
+
+int rushes_receive_packet(AVCodecContext *c, AVPacket *p, rushes_packet *o) {
+    int r = avcodec_receive_packet(c, p);
+    if (r >= 0) rushes_packet_info(p, o);
+    return r;
+}
+
+int rushes_alloc_picture(AVFrame *f, int w, int h, int fmt) {
+    av_frame_unref(f);
+    f->width = w, f->height = h, f->format = fmt;
+    return av_frame_get_buffer(f, 0);
+}
+
+int rushes_alloc_sound(AVFrame *f, int fmt, int rate, int channels, int n) {
+    av_frame_unref(f);
+    f->format = fmt, f->sample_rate = rate, f->nb_samples = n;
+    av_channel_layout_default(&f->ch_layout, channels);
+    return av_frame_get_buffer(f, 0);
+}
+
+static int set_extradata(AVCodecContext *c, const rushes_codec_spec *s) {
+    if (s->extradata_size <= 0) return 0;
+    c->extradata = av_mallocz(s->extradata_size + AV_INPUT_BUFFER_PADDING_SIZE);
+    if (!c->extradata) return AVERROR(ENOMEM);
+    memcpy(c->extradata, s->extradata, s->extradata_size);
+    c->extradata_size = s->extradata_size;
+    return 0;
+}
+
+int rushes_open_decoder(const AVCodec *codec, const rushes_codec_spec *s, AVCodecContext **out) {
+    AVCodecContext *c = avcodec_alloc_context3(codec);
+    if (!c) return AVERROR(ENOMEM);
+    int r = set_extradata(c, s);
+    c->pkt_timebase = (AVRational){s->tb_num, s->tb_den};
+    c->width = s->width, c->height = s->height;
+    c->codec_tag = s->codec_tag;
+    c->sample_rate = s->sample_rate;
+    c->bits_per_coded_sample = s->bits_per_coded_sample;
+    c->block_align = s->block_align;
+    if (s->channels > 0) av_channel_layout_default(&c->ch_layout, s->channels);
+    c->thread_count = s->threads;
+    if (s->explode) c->err_recognition |= AV_EF_EXPLODE | AV_EF_CRCCHECK | AV_EF_BITSTREAM | AV_EF_BUFFER;
+    if (r >= 0) r = avcodec_open2(c, codec, NULL);
+    if (r < 0) avcodec_free_context(&c);
+    *out = c;
+    return r;
+}
+
+int rushes_open_encoder(const AVCodec *codec, const rushes_codec_spec *s, AVDictionary **opts, AVCodecContext **out) {
+    AVCodecContext *c = avcodec_alloc_context3(codec);
+    if (!c) return AVERROR(ENOMEM);
+    c->time_base = (AVRational){s->tb_num, s->tb_den};
+    c->thread_count = s->threads;
+    c->bit_rate = s->bit_rate;
+    if (s->profile > 0) c->profile = s->profile;
+    if (s->global_header) c->flags |= AV_CODEC_FLAG_GLOBAL_HEADER;
+    if (codec->type == AVMEDIA_TYPE_VIDEO) {
+        c->framerate = (AVRational){s->fr_num, s->fr_den};
+        c->sample_aspect_ratio = (AVRational){s->sar_num, s->sar_den};
+        c->width = s->width, c->height = s->height, c->pix_fmt = s->format;
+        c->color_primaries = s->primaries, c->color_trc = s->transfer, c->colorspace = s->matrix, c->color_range = s->range;
+        if (s->gop > 0) c->gop_size = s->gop;
+    } else {
+        c->sample_rate = s->sample_rate, c->sample_fmt = s->format;
+        av_channel_layout_default(&c->ch_layout, s->channels);
+    }
+    int r = avcodec_open2(c, codec, opts);
+    if (r < 0) avcodec_free_context(&c);
+    *out = c;
+    return r;
+}
+
+int rushes_encoder_stream(AVFormatContext *fc, AVCodecContext *c) {
+    AVStream *st = avformat_new_stream(fc, NULL);
+    if (!st) return AVERROR(ENOMEM);
+    st->time_base = c->time_base;
+    st->avg_frame_rate = c->framerate;
+    int r = avcodec_parameters_from_context(st->codecpar, c);
+    return r < 0 ? r : st->index;
+}
+
+struct SwsContext *rushes_sws(int sw, int sh, int sf, int srange, int smatrix, int dw, int dh, int df, int drange, int dmatrix, int flags) {
+    struct SwsContext *c = sws_getContext(sw, sh, sf, dw, dh, df, flags, NULL, NULL, NULL);
+    if (!c) return NULL;
+    sws_setColorspaceDetails(c, sws_getCoefficients(smatrix), srange, sws_getCoefficients(dmatrix), drange, 0, 1 << 16, 1 << 16);
+    return c;
+}
+
+int rushes_scale(struct SwsContext *sws, const AVFrame *src, AVFrame *dst, int x, int y) {
+    const AVPixFmtDescriptor *d = av_pix_fmt_desc_get(dst->format);
+    uint8_t *planes[4] = {0};
+    int planar = d->flags & AV_PIX_FMT_FLAG_PLANAR;
+    for (int i = 0; i < 4 && dst->data[i]; i++) {
+        int cx = (i == 1 || i == 2) ? x >> d->log2_chroma_w : x, cy = (i == 1 || i == 2) ? y >> d->log2_chroma_h : y;
+        planes[i] = dst->data[i] + (int64_t)cy * dst->linesize[i] + cx * (planar ? 1 : d->comp[0].step);
+    }
+    return sws_scale(sws, (const uint8_t *const *)src->data, src->linesize, 0, src->height, planes, dst->linesize);
+}
+
+void rushes_copy_420(const AVFrame *s, AVFrame *d, int x, int y) {
+    for (int i = 0; i < 3; i++) {
+        int sh = i ? 1 : 0, w = (s->width + sh) >> sh, h = (s->height + sh) >> sh;
+        av_image_copy_plane(d->data[i] + (int64_t)(y >> sh) * d->linesize[i] + (x >> sh), d->linesize[i], s->data[i], s->linesize[i], w, h);
+    }
+}
+
+void rushes_fill(AVFrame *f, int x, int y, int w, int h, int Y, int U, int V) {
+    int v[3] = {Y, U, V};
+    for (int i = 0; i < 3; i++) {
+        int sh = i ? 1 : 0, px = x >> sh, py = y >> sh, pw = (x + w + sh) >> sh, ph = (y + h + sh) >> sh;
+        for (int r = py; r < ph; r++) memset(f->data[i] + (int64_t)r * f->linesize[i] + px, v[i], pw - px);
+    }
+}
+
+static inline uint8_t clip8(int v) { return v < 0 ? 0 : v > 255 ? 255 : v; }
+
+// k: what of Cb and Cr goes to Y, Cb, Cr, in 1/8192 (k[2], k[5] less one). The chroma sample of a
+// 2x2 block serves all four of its luma samples.
+__attribute__((optimize("O3"))) static void matrix_rows(uint8_t *restrict y0, uint8_t *restrict y1, uint8_t *restrict u, uint8_t *restrict v, int n, const int16_t *k) {
+    const int16_t yu = k[0], yv = k[1], uu = k[2], uv = k[3], vu = k[4], vv = k[5];
+    for (int i = 0; i < n; i++) {
+        int b = u[i] - 128, r = v[i] - 128;
+        int dy = (yu * b + yv * r + 4096) >> 13;
+        u[i] = clip8(u[i] + ((uu * b + uv * r + 4096) >> 13));
+        v[i] = clip8(v[i] + ((vu * b + vv * r + 4096) >> 13));
+        y0[2 * i] = clip8(y0[2 * i] + dy);
+        y0[2 * i + 1] = clip8(y0[2 * i + 1] + dy);
+        y1[2 * i] = clip8(y1[2 * i] + dy);
+        y1[2 * i + 1] = clip8(y1[2 * i + 1] + dy);
+    }
+}
+
+void rushes_matrix_420(AVFrame *f, int x, int y, int w, int h, const int16_t k[6]) {
+    for (int r = 0; r + 1 < h; r += 2) {
+        uint8_t *y0 = f->data[0] + (int64_t)(y + r) * f->linesize[0] + x;
+        uint8_t *u = f->data[1] + (int64_t)((y + r) >> 1) * f->linesize[1] + (x >> 1);
+        uint8_t *v = f->data[2] + (int64_t)((y + r) >> 1) * f->linesize[2] + (x >> 1);
+        matrix_rows(y0, y0 + f->linesize[0], u, v, w >> 1, k);
+    }
+}
+
+int rushes_swr_open(SwrContext **s, int in_rate, int in_fmt, const AVFrame *like, int out_rate, int out_channels) {
+    AVChannelLayout out;
+    av_channel_layout_default(&out, out_channels);
+    int r = swr_alloc_set_opts2(s, &out, AV_SAMPLE_FMT_FLTP, out_rate, &like->ch_layout, in_fmt, in_rate, 0, NULL);
+    if (r >= 0) r = swr_init(*s);
+    if (r < 0) swr_free(s);
+    return r;
+}
+
+int rushes_swr_run(SwrContext *s, const AVFrame *in, float *l, float *r, int room) {
+    uint8_t *out[2] = {(uint8_t *)l, (uint8_t *)r};
+    return swr_convert(s, out, room, in ? (const uint8_t **)in->extended_data : NULL, in ? in->nb_samples : 0);
+}
+
+// libav reports what went wrong to a log of its own; the last lines are kept so that an error can say it.
+enum { LINES = 64, WIDTH = 240 };
+static struct { const void *obj, *parent; char text[WIDTH]; } lines[LINES];
+static unsigned next_line;
+static pthread_mutex_t log_lock = PTHREAD_MUTEX_INITIALIZER;
+
+static void log_line(void *obj, int level, const char *fmt, va_list args) {
+    if (level > AV_LOG_ERROR) return;
+    const AVClass *cls = obj ? *(const AVClass **)obj : NULL;
+    const void *parent = cls && cls->parent_log_context_offset ? *(void **)((char *)obj + cls->parent_log_context_offset) : NULL;
+    pthread_mutex_lock(&log_lock);
+    unsigned i = next_line++ % LINES;
+    lines[i].obj = obj;
+    lines[i].parent = parent;
+    vsnprintf(lines[i].text, WIDTH, fmt, args);
+    pthread_mutex_unlock(&log_lock);
+}
+
+void rushes_log_install(void) { av_log_set_callback(log_line); }
+
+void rushes_log_last(const void *obj, char *out, int n) {
+    out[0] = 0;
+    if (!obj) return;
+    pthread_mutex_lock(&log_lock);
+    for (unsigned k = 0; k < LINES && k < next_line; k++) {
+        unsigned i = (next_line - 1 - k) % LINES;
+        if (lines[i].obj != obj && lines[i].parent != obj) continue;
+        snprintf(out, n, "%s", lines[i].text);
+        lines[i].obj = lines[i].parent = NULL;
+        break;
+    }
+    pthread_mutex_unlock(&log_lock);
+}
