@@ -1,0 +1,84 @@
+package capture
+
+// Asset types of api.md that a capture can ask for.
+const (
+	// AssetRoomComposite is a beam recording, or one layer of a live stream, as MP4.
+	AssetRoomComposite = "room-composite"
+	// AssetRoomCompositeLegacy is composed by Rushes from the tracks of an SFU.
+	AssetRoomCompositeLegacy = "room-composite-legacy"
+	// AssetRoomVOD is a live stream as an HLS package.
+	AssetRoomVOD = "room-vod"
+	// AssetTrack is one file per track.
+	AssetTrack = "track"
+	// AssetStream is one file per peer and stream.
+	AssetStream = "stream"
+)
+
+// Outputs says what to make of a capture.
+type Outputs struct {
+	// Assets are the asset types to make, without repeats. Default: beam
+	// room-composite; sfu track and room-composite-legacy; live-stream room-vod
+	// and room-composite.
+	Assets []string `json:"assets"`
+	// Composition is the picture of room-composite-legacy.
+	Composition Composition `json:"composition"`
+	// Thumbnails are the stills of every asset that has a picture.
+	Thumbnails Thumbnails `json:"thumbnails"`
+	// VOD is the packaging of room-vod.
+	VOD VOD `json:"vod"`
+}
+
+// Composition is the canvas and layout of a legacy composite (layouts.md).
+type Composition struct {
+	// Layout is auto (default), grid, sidebar, spotlight, single, pip or regions.
+	Layout string `json:"layout"`
+	// Width of the canvas in pixels, even; default 1280.
+	Width int `json:"width"`
+	// Height of the canvas in pixels, even; default 720. The short side is 144 to
+	// 1920, the long side at most 3840.
+	Height int `json:"height"`
+	// FPS is frames per second, 1 to 60; default 30.
+	FPS int `json:"fps"`
+	// Roles are the roles that are seen and heard; empty means all.
+	Roles []string `json:"roles,omitempty"`
+	// Background is the colour behind the tiles as #rrggbb; default #000000.
+	Background string `json:"background"`
+	// Names says whether tiles carry the peer's name; default true.
+	Names bool `json:"names"`
+	// Regions are the rectangles of the layout "regions".
+	Regions []Region `json:"regions,omitempty"`
+}
+
+// Region is one rectangle of the layout "regions": pixels on the canvas, even.
+type Region struct {
+	// X is the left edge.
+	X int `json:"x"`
+	// Y is the upper edge.
+	Y int `json:"y"`
+	// Width in pixels.
+	Width int `json:"width"`
+	// Height in pixels.
+	Height int `json:"height"`
+	// Z is the stacking order, higher in front.
+	Z int `json:"z"`
+	// Show is peer:ID, role:NAME, screen, speaker or rest.
+	Show string `json:"show"`
+}
+
+// Thumbnails says which stills to take.
+type Thumbnails struct {
+	// Enabled says whether there are any; default true.
+	Enabled bool `json:"enabled"`
+	// Width of the still in pixels; default 1280.
+	Width int `json:"width"`
+	// Height of the still in pixels; default 720.
+	Height int `json:"height"`
+	// Offsets are the times from the asset's beginning; default one at 2 s.
+	Offsets []Seconds `json:"offsets"`
+}
+
+// VOD says how a room-vod is stored.
+type VOD struct {
+	// Zip stores the package as one zip archive instead of a folder; default false.
+	Zip bool `json:"zip"`
+}
