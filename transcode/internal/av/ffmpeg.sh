@@ -66,7 +66,8 @@ flock -n 9 || { say "another build is under way, waiting for it"; flock 9; }
 if [ -f "$prefix/complete" ]; then echo "$path"; exit 0; fi
 
 work=$(mktemp -d "$cache/ffmpeg-build.XXXXXX")
-trap 'rm -rf "$work"' EXIT
+pid=
+trap '[ -z "$pid" ] || { kill "$pid" && wait "$pid"; } 2>/dev/null || true; rm -rf "$work"' EXIT
 log=$cache/ffmpeg-build.log
 : >"$log"
 run() { "$@" >>"$log" 2>&1 9>&- || { tail -n 15 "$log" >&2; die "'$1' failed; the whole log is $log"; }; }
@@ -91,16 +92,18 @@ run dpkg-source --no-check -x "$dsc" "$work/src"   # apt has checked the signatu
 say "configuring"
 (cd "$work/src" && run ./configure --prefix="$prefix" "${conf[@]}")
 total=$(make -C "$work/src" -n 2>/dev/null 9>&- | grep -cE '(^|; )(printf "(CC|X86ASM)|gcc .*-c |nasm )' || true)
-say "compiling about ${total:-1000} files, some minutes"
+say "compiling, some minutes"
 make -C "$work/src" -j"$(nproc)" >>"$log" 2>&1 9>&- &
 pid=$!
 while kill -0 "$pid" 2>/dev/null; do
   sleep 5
   done_=$(find "$work/src" -name '*.o' | wc -l)
-  printf '\rffmpeg: %s objects compiled' "$done_" >&2
+  printf '\rffmpeg: %s of about %s files compiled' "$done_" "${total:-1000}" >&2
 done
 printf '\n' >&2
-wait "$pid" || { tail -n 15 "$log" >&2; die "the build failed; the whole log is $log"; }
+made=$pid
+pid=
+wait "$made" || { tail -n 15 "$log" >&2; die "the build failed; the whole log is $log"; }
 rm -rf "$prefix"
 run make -C "$work/src" install
 
