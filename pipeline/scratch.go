@@ -1,0 +1,204 @@
+package pipeline
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+)
+
+// ErrScratchBusy says that another process, or another attempt in this one, works
+// in the job's scratch folder. It goes away by itself.
+var ErrScratchBusy = errors.New("the scratch folder is in use by another attempt")
+
+const (
+	lockName   = ".lock"
+	markSuffix = ".done"
+)
+
+// Scratch is a job's folder for what its stages make on the way. It is locked
+// while it is open, by a lock that dies with the process: what a killed process
+// leaves behind is found and used by the next. Inside lie one folder per unit of
+// work (a stage, or a part of one) and beside it the unit's mark "<unit>.done".
+//
+// Methods are safe for concurrent use as long as no two goroutines work on the
+// same unit.
+type Scratch struct {
+	dir string
+
+	mu   sync.Mutex
+	lock *os.File // nil once closed
+}
+
+// mark is the content of a unit's mark.
+type mark struct {
+	Key   string           `json:"key"`
+	Value json.RawMessage  `json:"value"`
+	Files map[string]int64 `json:"files,omitempty"` // path in the unit's folder to size in bytes
+}
+
+// OpenScratch opens, or makes, the scratch folder of a job below parent and locks
+// it. It does not wait: if somebody else holds the lock, the error is
+// ErrScratchBusy. The caller ends with Remove after success, with Close otherwise.
+func OpenScratch(parent, job string) (*Scratch, error) {
+	if err := checkName(strings.ToLower(job)); err != nil {
+		return nil, fmt.Errorf("scratch folder: %w", err)
+	}
+	dir, err := filepath.Abs(filepath.Join(parent, job))
+	if err != nil {
+		return nil, fmt.Errorf("scratch folder of job %s: %w", job, err)
+	}
+	lock, err := lockFolder(dir)
+	if err != nil {
+		return nil, fmt.Errorf("scratch folder of job %s: %w", job, err)
+	}
+	return &Scratch{dir: dir, lock: lock}, nil
+}
+
+// checkName allows names that are one path element on every file system and
+// cannot be taken for a hidden file or a mark.
+func checkName(name string) error {
+	ok := name != "" && len(name) <= 128 && name[0] != '.' && !strings.HasSuffix(name, markSuffix) &&
+		strings.Trim(name, "abcdefghijklmnopqrstuvwxyz0123456789-_.") == ""
+	if !ok {
+		return fmt.Errorf("name %q: use up to 128 lower-case letters, digits, '-', '_' and '.'", name)
+	}
+	return nil
+}
+
+// Path returns the absolute path of something in the scratch folder: a unit's
+// folder, or a file in it. It makes nothing.
+func (s *Scratch) Path(elem ...string) string {
+	return filepath.Join(append([]string{s.dir}, elem...)...)
+}
+
+// Dir returns the absolute path of a unit's folder and makes it if needed. The
+// unit's files belong there.
+func (s *Scratch) Dir(unit string) (string, error) {
+	if err := s.check(unit); err != nil {
+		return "", err
+	}
+	dir := s.Path(unit)
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return "", fmt.Errorf("scratch folder of %s: %w", unit, err)
+	}
+	return dir, nil
+}
+
+// check says why a unit cannot be worked on.
+func (s *Scratch) check(unit string) error {
+	if err := checkName(unit); err != nil {
+		return err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.lock == nil {
+		return fmt.Errorf("%s: scratch folder %s: %w", unit, s.dir, fs.ErrClosed)
+	}
+	return nil
+}
+
+// Done reports whether the unit was finished with this key and all its files are
+// there in full; then its value is decoded into value (a pointer; nil to ignore
+// it). A mark that cannot be read, or whose value does not fit, counts as not
+// done: the work is done again.
+func (s *Scratch) Done(unit, key string, value any) (bool, error) {
+	if err := s.check(unit); err != nil {
+		return false, err
+	}
+	text, err := os.ReadFile(s.Path(unit + markSuffix))
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, nil
+	}
+	if err != nil {
+		return false, fmt.Errorf("reading the mark of %s: %w", unit, err)
+	}
+	var m mark
+	if json.Unmarshal(text, &m) != nil || m.Key != key {
+		return false, nil
+	}
+	for name, size := range m.Files {
+		info, err := os.Lstat(s.Path(unit, name))
+		if err != nil || !info.Mode().IsRegular() || info.Size() != size {
+			return false, nil
+		}
+	}
+	if value != nil && json.Unmarshal(m.Value, value) != nil {
+		return false, nil
+	}
+	return true, nil
+}
+
+// Reset forgets a unit: its mark first, then its folder.
+func (s *Scratch) Reset(unit string) error {
+	if err := s.check(unit); err != nil {
+		return err
+	}
+	if err := os.Remove(s.Path(unit + markSuffix)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("forgetting %s: %w", unit, err)
+	}
+	if err := os.RemoveAll(s.Path(unit)); err != nil {
+		return fmt.Errorf("forgetting %s: %w", unit, err)
+	}
+	return nil
+}
+
+// MarkDone stores that the unit is finished with this key, and its value. Every
+// file in the unit's folder is brought to the disk before, and its size is kept,
+// so that a mark that survives a power cut never stands for a torn file.
+func (s *Scratch) MarkDone(unit, key string, value any) error {
+	if err := s.check(unit); err != nil {
+		return err
+	}
+	text, err := json.Marshal(value)
+	if err != nil {
+		return fmt.Errorf("marking %s: %w", unit, err)
+	}
+	files, err := syncTree(s.Path(unit))
+	if err != nil {
+		return fmt.Errorf("marking %s: %w", unit, err)
+	}
+	text, err = json.Marshal(mark{Key: key, Value: text, Files: files})
+	if err != nil {
+		return fmt.Errorf("marking %s: %w", unit, err)
+	}
+	if err := writeFile(s.Path(unit+markSuffix), text); err != nil {
+		return fmt.Errorf("marking %s: %w", unit, err)
+	}
+	return nil
+}
+
+// Close unlocks the folder and leaves it for the next attempt. It may be called
+// again, and after Remove.
+func (s *Scratch) Close() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.lock == nil {
+		return nil
+	}
+	err := s.lock.Close()
+	s.lock = nil
+	if err != nil {
+		return fmt.Errorf("unlocking scratch folder %s: %w", s.dir, err)
+	}
+	return nil
+}
+
+// Remove deletes the folder with all that is in it, and unlocks it.
+func (s *Scratch) Remove() error {
+	s.mu.Lock()
+	open := s.lock != nil
+	s.mu.Unlock()
+	if !open {
+		return fmt.Errorf("removing scratch folder %s: %w", s.dir, fs.ErrClosed)
+	}
+	err := removeLocked(s.dir)
+	if err != nil {
+		err = fmt.Errorf("removing scratch folder %s: %w", s.dir, err)
+	}
+	return errors.Join(err, s.Close())
+}
