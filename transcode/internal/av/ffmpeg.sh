@@ -67,7 +67,11 @@ if [ -f "$prefix/complete" ]; then echo "$path"; exit 0; fi
 
 work=$(mktemp -d "$cache/ffmpeg-build.XXXXXX")
 pid=
-trap '[ -z "$pid" ] || { kill "$pid" && wait "$pid"; } 2>/dev/null || true; rm -rf "$work"' EXIT
+cleanup() {
+  if [ -n "$pid" ]; then kill "$pid" && wait "$pid"; fi 2>/dev/null || true
+  rm -rf "$work" 2>/dev/null || { sleep 2; rm -rf "$work"; }   # compilers end a moment after make
+}
+trap cleanup EXIT
 log=$cache/ffmpeg-build.log
 : >"$log"
 run() { "$@" >>"$log" 2>&1 9>&- || { tail -n 15 "$log" >&2; die "'$1' failed; the whole log is $log"; }; }
