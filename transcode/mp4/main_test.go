@@ -6,6 +6,7 @@ import (
 	"io"
 	"slices"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 	"pgregory.net/rapid"
@@ -101,32 +102,36 @@ func drawScene(t *rapid.T) scene {
 	return s
 }
 
-// writeInterleaved writes the samples of all tracks round by round.
+// writeInterleaved writes the samples of all tracks in decoding order.
 func writeInterleaved(t require.TestingT, w *Writer, s scene) {
 	for i := range s.tracks {
 		n, err := w.AddTrack(s.tracks[i])
 		require.NoError(t, err)
 		require.Equal(t, i, n)
 	}
+	next := make([]int, len(s.samples))
 	for k := 0; ; k++ {
-		any := false
-		for i := range s.samples {
-			if k >= len(s.samples[i]) {
+		due, at := -1, time.Duration(0)
+		for i, list := range s.samples {
+			if next[i] == len(list) {
 				continue
 			}
-			any = true
-			smp := s.samples[i][k]
-			if k%2 == 0 {
-				require.NoError(t, w.Write(i, smp))
-				continue
+			if d := ticksToDuration(list[next[i]].DTS, s.tracks[i].Timescale); due < 0 || d < at {
+				due, at = i, d
 			}
-			data := smp.Data
-			smp.Data = nil
-			require.NoError(t, w.WriteV(i, smp, data[:len(data)/2], data[len(data)/2:]))
 		}
-		if !any {
+		if due < 0 {
 			return
 		}
+		smp := s.samples[due][next[due]]
+		next[due]++
+		if k%2 == 0 {
+			require.NoError(t, w.Write(due, smp))
+			continue
+		}
+		data := smp.Data
+		smp.Data = nil
+		require.NoError(t, w.WriteV(due, smp, data[:len(data)/2], data[len(data)/2:]))
 	}
 }
 
