@@ -1,0 +1,12 @@
+// Package blob keeps bytes under keys: finished media, playlists, thumbnails.
+// It holds the contract, [Store], and the rules for keys; the folder backend is
+// blob/dir.
+//
+// # How to add a backend
+//
+// Write a package below this one with a type that implements [Store], check
+// every key with [CheckKey] and every prefix with [CheckPrefix], return the
+// sentinel errors of this package wrapped, and run blobtest.Run in its tests:
+// what the suite asks for is the contract. A backend that can take over a
+// finished local file without copying it implements [Adopter] too.
+package blob
