@@ -1,0 +1,116 @@
+package sqlstore_test
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
+
+	"rushes/catalog"
+	"rushes/catalog/sqlstore"
+)
+
+// The test binary runs as the child of a test when childVariable names a
+// catalog; childTask says what to do with it.
+const (
+	childVariable = "RUSHES_TEST_CATALOG_CHILD"
+	childTask     = "RUSHES_TEST_CATALOG_TASK"
+)
+
+func TestMain(m *testing.M) {
+	if path := os.Getenv(childVariable); path != "" {
+		if err := runChild(path, os.Getenv(childTask)); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		os.Exit(0)
+	}
+	goleak.VerifyTestMain(m)
+}
+
+func runChild(path, task string) error {
+	s, err := sqlstore.Open(context.Background(), sqlstore.Config{Path: path})
+	if err != nil {
+		return err
+	}
+	if task == "batches" {
+		return registerForEver(s)
+	}
+	n, err := strconv.Atoi(task)
+	if err != nil {
+		return err
+	}
+	for range n {
+		id, err := sharedID(context.Background(), s)
+		if err != nil {
+			return err
+		}
+		fmt.Println(id)
+	}
+	return s.Close()
+}
+
+// sharedID does what every process that has made the same asset does, and
+// returns the id of the asset.
+func sharedID(ctx context.Context, s *sqlstore.Store) (string, error) {
+	j, err := s.BeginJob(ctx, catalog.Job{CaptureKey: "shared"})
+	if err != nil {
+		return "", err
+	}
+	got, err := s.RegisterAssets(ctx, j.ID, []catalog.Asset{completed("shared")})
+	if err != nil {
+		return "", err
+	}
+	return got[0].ID, nil
+}
+
+func openStore(t *testing.T, path string) *sqlstore.Store {
+	t.Helper()
+	s, err := sqlstore.Open(t.Context(), sqlstore.Config{Path: path})
+	require.NoError(t, err)
+	t.Cleanup(func() {
+		require.NoError(t, s.Close())
+		require.NoError(t, s.Close())
+	})
+	return s
+}
+
+func newStore(t *testing.T) *sqlstore.Store {
+	t.Helper()
+	return openStore(t, filepath.Join(t.TempDir(), "catalog.db"))
+}
+
+func completed(key string) catalog.Asset {
+	return catalog.Asset{
+		RoomID: "room", SessionID: "session", Type: catalog.RoomComposite, Status: catalog.AssetCompleted,
+		Path: "beam/" + key + ".mp4", Size: 1000, Duration: 12345 * time.Millisecond, Key: key, Software: "v1",
+	}
+}
+
+func failed(key string) catalog.Asset {
+	a := completed(key)
+	a.Status, a.Path, a.Size = catalog.AssetFailed, "", 0
+	a.Error = &catalog.AssetError{Kind: "transient", Message: "disk full"}
+	return a
+}
+
+func beginJob(t *testing.T, s *sqlstore.Store, captureKey string) catalog.Job {
+	t.Helper()
+	j, err := s.BeginJob(t.Context(), catalog.Job{CaptureKey: captureKey, CaptureURI: "captures/" + captureKey})
+	require.NoError(t, err)
+	return j
+}
+
+func register(t *testing.T, s *sqlstore.Store, jobID string, assets ...catalog.Asset) []catalog.Asset {
+	t.Helper()
+	got, err := s.RegisterAssets(t.Context(), jobID, assets)
+	require.NoError(t, err)
+	require.Len(t, got, len(assets))
+	return got
+}
