@@ -28,22 +28,6 @@ func TestNewIDShape(t *testing.T) {
 	require.Equal(t, "6500000101020304ff000001", s.NewID())
 }
 
-func TestNewIDBorrowsASecondWhenTheCounterIsFull(t *testing.T) {
-	t.Parallel()
-	at := time.Unix(1000, 0)
-	s, err := catalog.NewIDSource(func() time.Time { return at }, bytes.NewReader(make([]byte, 5)))
-	require.NoError(t, err)
-	last := s.NewID()
-	for range 1 << 24 {
-		id := s.NewID()
-		if id <= last {
-			t.Fatalf("%s after %s", id, last)
-		}
-		last = id
-	}
-	require.Equal(t, "000003e90000000000000000", last)
-}
-
 func TestNewIDConcurrent(t *testing.T) {
 	t.Parallel()
 	const sources, goroutines, each = 3, 4, 2000
