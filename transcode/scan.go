@@ -25,32 +25,31 @@ type StreamInfo struct {
 	Packets   int           `json:"packets"`
 	Bytes     int64         `json:"bytes"`
 	KeyFrames int           `json:"key_frames,omitempty"`
-	Start     time.Duration `json:"start"` // from the file's first timestamp
-	End       time.Duration `json:"end"`
-	Sizes     []SizeChange  `json:"sizes,omitempty"` // the first size and every change
-	Gaps      []Gap         `json:"gaps,omitempty"`
+	Start     time.Duration `json:"-"` // from the file's first timestamp
+	End       time.Duration `json:"-"`
+	Sizes     []SizeChange  `json:"-"` // the first size and every change
+	Gaps      []Gap         `json:"-"`
 	Jumps     int           `json:"jumps,omitempty"` // timestamps that ran backwards or far ahead
 }
 
 // SizeChange says from when on a picture has a size.
 type SizeChange struct {
-	At            time.Duration `json:"at"`
+	At            time.Duration
 	Width, Height int
 	lasts         time.Duration
 }
 
 // Gap is a stretch in which a stream has nothing.
 type Gap struct {
-	From time.Duration `json:"from"`
-	To   time.Duration `json:"to"`
+	From, To time.Duration
 }
 
 // Info tells what a media file is; after a Scan also what is in it from end to end.
 type Info struct {
-	Format   string        `json:"format"`
-	Duration time.Duration `json:"duration"` // from the first timestamp to the last end; Probe gives 0
-	Streams  []StreamInfo  `json:"streams"`
-	Defects  []Defect      `json:"defects,omitempty"`
+	Format   string
+	Duration time.Duration // from the first timestamp to the last end; Probe gives 0
+	Streams  []StreamInfo
+	Defects  []Defect
 }
 
 // Probe opens a file and describes its streams without reading further than that needs.

@@ -1,0 +1,129 @@
+package stage
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"time"
+
+	"rushes/catalog"
+	"rushes/pipeline"
+	"rushes/pipeline/capture"
+	"rushes/transcode"
+)
+
+// Inspection is what is in a capture, for people and (as JSON) for programs. All times are milliseconds.
+type Inspection struct {
+	Capture    string           `json:"capture"`
+	Source     string           `json:"source"`
+	RoomID     string           `json:"room_id"`
+	SessionID  string           `json:"session_id"`
+	StartedAt  time.Time        `json:"started_at,omitzero"`
+	StoppedAt  time.Time        `json:"stopped_at,omitzero"`
+	DurationMS int64            `json:"duration_ms"` // from the first packet of the first file to the end of the last
+	PausedMS   int64            `json:"paused_ms"`
+	Files      []FileInspection `json:"files"`
+	Defects    []catalog.Defect `json:"defects"`
+}
+
+// FileInspection is what is in one file.
+type FileInspection struct {
+	Path       string             `json:"path"`
+	Bytes      int64              `json:"bytes"`
+	Format     string             `json:"format,omitempty"`
+	OffsetMS   int64              `json:"offset_ms"` // of its first packet in the session
+	DurationMS int64              `json:"duration_ms"`
+	Streams    []StreamInspection `json:"streams"`
+	Error      string             `json:"error,omitempty"` // why nothing is known of it
+}
+
+// StreamInspection is what is in one stream of a file.
+type StreamInspection struct {
+	transcode.StreamInfo
+	StartMS int64            `json:"start_ms"`
+	EndMS   int64            `json:"end_ms"`
+	Sizes   []SizeInspection `json:"sizes,omitempty"`
+	Gaps    []GapInspection  `json:"gaps,omitempty"`
+}
+
+// SizeInspection is a picture size and when it begins.
+type SizeInspection struct {
+	AtMS   int64 `json:"at_ms"`
+	Width  int   `json:"width"`
+	Height int   `json:"height"`
+}
+
+// GapInspection is a stretch in which a stream has nothing.
+type GapInspection struct {
+	FromMS int64 `json:"from_ms"`
+	ToMS   int64 `json:"to_ms"`
+}
+
+// Inspect reads all files of an open capture from end to end and writes nothing. A file that cannot be read is
+// described by its error; the error returned is for trouble of the machine, and for a capture of which not one
+// file can be read.
+func Inspect(ctx context.Context, c *capture.Capture) (Inspection, error) {
+	m := c.Manifest
+	in := Inspection{Capture: c.Name, Source: string(m.Source), RoomID: m.RoomID, SessionID: m.SessionID, StartedAt: m.StartedAt.Time, StoppedAt: m.StoppedAt.Time,
+		PausedMS: c.Session.PausedTotal().Milliseconds(), Files: []FileInspection{}, Defects: captureDefects(c.Defects)}
+	var firstErr error
+	read := 0
+	end := time.Duration(0)
+	for i := range m.Files {
+		f := &m.Files[i]
+		offset := partStart(c, f, i)
+		if i > 0 && f.StartedAt.IsZero() {
+			offset = end
+		}
+		info, size, err := scanFile(ctx, c, f.Path)
+		fi := FileInspection{Path: f.Path, Bytes: size, Format: info.Format, OffsetMS: offset.Milliseconds(), DurationMS: info.Duration.Milliseconds(), Streams: []StreamInspection{}}
+		if err != nil {
+			if kind := pipeline.KindOf(err); kind != pipeline.KindBadInput && !errors.Is(err, fs.ErrNotExist) {
+				return in, err
+			}
+			fi.Error = oneLine(err)
+			firstErr = errors.Join(firstErr, err)
+		} else {
+			read++
+			end = offset + info.Duration
+			in.DurationMS = max(in.DurationMS, end.Milliseconds())
+		}
+		for _, s := range info.Streams {
+			fi.Streams = append(fi.Streams, inspectStream(s))
+		}
+		in.Defects = append(in.Defects, mediaDefects(info.Defects)...)
+		in.Files = append(in.Files, fi)
+	}
+	if read == 0 && firstErr != nil {
+		return in, firstErr
+	}
+	return in, nil
+}
+
+func scanFile(ctx context.Context, c *capture.Capture, path string) (info transcode.Info, size int64, err error) {
+	f, err := c.OpenFile(path)
+	if err != nil {
+		return info, 0, err
+	}
+	defer func() { err = errors.Join(err, f.Close()) }()
+	src, err := transcode.FileSource(path, f)
+	if err != nil {
+		return info, 0, err
+	}
+	if src.Size == 0 {
+		return info, 0, &capture.InputError{File: path, Reason: "the file is empty"}
+	}
+	info, err = transcode.Scan(ctx, src, true)
+	return info, src.Size, err
+}
+
+func inspectStream(s transcode.StreamInfo) StreamInspection {
+	si := StreamInspection{StreamInfo: s, StartMS: s.Start.Milliseconds(), EndMS: s.End.Milliseconds()}
+	for _, c := range s.Sizes {
+		si.Sizes = append(si.Sizes, SizeInspection{AtMS: c.At.Milliseconds(), Width: c.Width, Height: c.Height})
+	}
+	for _, g := range s.Gaps {
+		si.Gaps = append(si.Gaps, GapInspection{FromMS: g.From.Milliseconds(), ToMS: g.To.Milliseconds()})
+	}
+	return si
+}
