@@ -62,7 +62,8 @@ type Recorder struct {
 	width   int
 	height  int
 	sound   [][]float32
-	samples int64
+	heard   bool  // samples is set
+	samples int64 // time of the first sample in sound
 }
 
 func videoBase() av.Rational { return av.Rational{Num: 1, Den: videoTimescale} }
@@ -185,8 +186,8 @@ func (r *Recorder) write(kind int, p *av.Packet, tb av.Rational) error {
 // Sound encodes samples, which follow on those before them; at is where the first of all begins.
 func (r *Recorder) Sound(at time.Duration, channels [][]float32) error {
 	a := r.spec.Audio
-	if r.samples == 0 {
-		r.samples = ticksOf(int64(at), a.SampleRate)
+	if !r.heard {
+		r.heard, r.samples = true, ticksOf(int64(at), a.SampleRate)
 	}
 	for i := range r.sound {
 		r.sound[i] = append(r.sound[i], channels[i]...)
@@ -210,10 +211,14 @@ func (r *Recorder) Sound(at time.Duration, channels [][]float32) error {
 
 // Skip leaves a hole of d in the sound: what follows is later by that much.
 func (r *Recorder) Skip(d time.Duration) error {
+	after := r.samples + ticksOf(int64(d), r.spec.Audio.SampleRate)
+	if len(r.sound) > 0 {
+		after += int64(len(r.sound[0]))
+	}
 	if err := r.flushSound(); err != nil {
 		return err
 	}
-	r.samples += ticksOf(int64(d), r.spec.Audio.SampleRate)
+	r.samples = after // the silence that filled the last frame lies in the hole
 	return nil
 }
 
