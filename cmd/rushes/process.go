@@ -1,0 +1,146 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"path/filepath"
+	"strings"
+
+	"rushes/catalog"
+	"rushes/pipeline"
+	"rushes/pipeline/capture"
+	"rushes/pipeline/stage"
+	"rushes/transcode"
+)
+
+// encodeFlags say how media is encoded where it cannot be copied.
+type encodeFlags struct {
+	CRF             float64 `help:"Quality of encoded pictures: x264's constant rate factor, 0 (largest) to 51." default:"23" env:"RUSHES_CRF"`
+	Preset          string  `help:"x264's preset, ultrafast to veryslow." default:"veryfast" env:"RUSHES_PRESET" enum:"ultrafast,superfast,veryfast,faster,fast,medium,slow,slower,veryslow"`
+	AudioBitrate    int     `help:"Bits per second of encoded sound." default:"128000" env:"RUSHES_AUDIO_BITRATE"`
+	ThumbnailFormat string  `help:"Format of thumbnails: png or jpeg." default:"png" enum:"png,jpeg" env:"RUSHES_THUMBNAIL_FORMAT"`
+}
+
+func (f *encodeFlags) Validate() error {
+	if f.CRF < 0 || f.CRF > 51 {
+		return fmt.Errorf("--crf: %v is not between 0 and 51", f.CRF)
+	}
+	if f.AudioBitrate < 16_000 || f.AudioBitrate > 512_000 {
+		return fmt.Errorf("--audio-bitrate: %d is not between 16000 and 512000", f.AudioBitrate)
+	}
+	return nil
+}
+
+type processCmd struct {
+	Capture     string   `arg:"" help:"Folder with capture.json, a manifest, or a media file."`
+	AssetTypes  []string `name:"assets" help:"Asset types to make instead of those of the manifest." sep:"," placeholder:"LIST" env:"RUSHES_ASSETS"`
+	JSON        bool     `name:"json" help:"Print one JSON document with the job and its assets."`
+	dataFlag    `embed:""`
+	encodeFlags `embed:""`
+}
+
+// Run makes the assets and prints them.
+func (c *processCmd) Run(ctx context.Context, e env) (err error) {
+	d, err := openData(ctx, c.Data)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, d.Close()) }()
+	out, err := c.process(ctx, e, d, c.Capture)
+	if out.Job.ID == "" {
+		return err
+	}
+	if err == nil || out.Failed > 0 {
+		if perr := c.print(e.stdout, d, out); perr != nil {
+			return errors.Join(err, perr)
+		}
+	}
+	if code := pipeline.ExitCode(out.Made, out.Failed, err); code != pipeline.ExitOK {
+		return &exitError{code: code, err: err}
+	}
+	return nil
+}
+
+// process takes one capture through the pipeline.
+func (c *processCmd) process(ctx context.Context, e env, d *data, path string) (out stage.Outcome, err error) {
+	cp, err := capture.Open(ctx, path)
+	if err != nil {
+		return out, err
+	}
+	defer func() { err = errors.Join(err, cp.Close()) }()
+	if len(c.AssetTypes) > 0 {
+		cp.Manifest.Outputs.Assets = c.AssetTypes
+		if err := cp.Manifest.Outputs.Validate(cp.Manifest.Source); err != nil {
+			return out, &exitError{code: pipeline.ExitUsage, err: fmt.Errorf("--assets: %w", err)}
+		}
+	}
+	uri, err := filepath.Abs(path)
+	if err != nil {
+		return out, err
+	}
+	bars := newBars(e)
+	defer bars.close()
+	return stage.Process(ctx, stage.Config{
+		Catalog: d.catalog, Blobs: d.blobs, Scratch: d.scratch, Software: version, Observer: bars,
+		Video:       transcode.VideoSettings{CRF: c.CRF, Preset: c.Preset},
+		Audio:       transcode.AudioSettings{BitRate: c.AudioBitrate},
+		StillFormat: transcode.StillFormat(c.ThumbnailFormat),
+	}, cp, uri)
+}
+
+// assetOnDisk is an asset as in the API, with the file that holds it.
+type assetOnDisk struct {
+	catalog.AssetDocument
+	File string `json:"file"`
+}
+
+func onDisk(d *data, a catalog.Asset) (assetOnDisk, error) {
+	out := assetOnDisk{AssetDocument: a.Document()}
+	if a.Path == "" {
+		return out, nil
+	}
+	file, err := d.blobs.Path(a.Path)
+	if err != nil {
+		return out, err
+	}
+	out.File, err = filepath.Abs(file)
+	return out, err
+}
+
+func (c *processCmd) print(w io.Writer, d *data, out stage.Outcome) error {
+	if !c.JSON {
+		return printAssets(w, d, out.Assets)
+	}
+	doc := struct {
+		Job    catalog.Job   `json:"job"`
+		Assets []assetOnDisk `json:"assets"`
+	}{Job: out.Job, Assets: []assetOnDisk{}}
+	for _, a := range out.Assets {
+		x, err := onDisk(d, a)
+		if err != nil {
+			return err
+		}
+		doc.Assets = append(doc.Assets, x)
+	}
+	return printJSON(w, doc)
+}
+
+func printJSON(w io.Writer, v any) error {
+	enc := json.NewEncoder(w)
+	enc.SetIndent("", "  ")
+	enc.SetEscapeHTML(false)
+	return enc.Encode(v)
+}
+
+// clean makes a text of unknown origin safe for a terminal and a table.
+func clean(s string) string {
+	return strings.Map(func(r rune) rune {
+		if r < ' ' || r == 0x7f || r >= 0x80 && r < 0xa0 {
+			return ' '
+		}
+		return r
+	}, s)
+}
