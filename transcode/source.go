@@ -4,7 +4,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"os"
+	"slices"
 
 	"rushes/transcode/internal/av"
 )
@@ -77,3 +79,24 @@ const (
 
 // Handles is the number of libav handles that are open; it is zero whenever no call of this package runs.
 func Handles() int64 { return av.Live() }
+
+// Build tells what libav is linked in.
+type Build struct {
+	Version, License   string
+	Decoders, Encoders map[string]bool // what Rushes uses, and whether it is there
+}
+
+// BuildInfo looks for every decoder and encoder that Rushes uses.
+func BuildInfo() Build {
+	b := Build{Version: av.Version(), License: av.License(), Decoders: map[string]bool{}, Encoders: map[string]bool{}}
+	for _, codec := range []string{"h264", "hevc", "vp8", "vp9", "av1", "aac", "opus", "vorbis", "mp3", "flac", "pcm_s16le", "pcm_mulaw", "pcm_alaw"} {
+		b.Decoders[codec] = av.HasDecoder(codec)
+	}
+	for _, encoder := range []string{"libx264", "aac", "libopus"} {
+		b.Encoders[encoder] = av.HasEncoder(encoder)
+	}
+	return b
+}
+
+// Sorted gives the names of a Build's table in order.
+func Sorted(table map[string]bool) []string { return slices.Sorted(maps.Keys(table)) }

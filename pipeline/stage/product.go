@@ -16,11 +16,11 @@ import (
 
 // product is one asset on its way.
 type product struct {
-	name    string        // unique in the job, for folders and messages
-	asset   catalog.Asset // what is known before it is made
+	name    string             // unique in the job, for folders and messages
+	asset   catalog.Asset      // what is known before it is made
 	path    func(n int) string // where it is stored; n > 0 are other places should that one be taken
 	file    string             // name of the file that render writes
-	options any           // all that the file depends on beside the capture
+	options any                // all that the file depends on beside the capture
 	render  func(ctx context.Context, f *os.File, progress func(pipeline.Progress)) (rendered, error)
 
 	stills  stillsWanted
