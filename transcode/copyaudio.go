@@ -131,7 +131,8 @@ func (c *audioCopier) align(due int64) (keep bool, err error) {
 	return true, nil
 }
 
-// fill puts silent frames into a gap, as many as fit, and stretches the last of them up to due.
+// fill puts silent frames into a gap, as many as come nearest to its length. What is left, half a frame at most,
+// is spread over all of them, so that no two frames are far enough apart for a player to hear or mend it.
 func (c *audioCopier) fill(due int64) error {
 	if c.silence == nil {
 		s, err := silentAAC(c.config, c.rate, c.channels, c.frame)
@@ -141,7 +142,9 @@ func (c *audioCopier) fill(due int64) error {
 		c.silence = s
 	}
 	from := c.next
-	for c.next+c.frame <= due {
+	n := max((due-from+c.frame/2)/c.frame, 1)
+	for i := range n {
+		c.next = from + (due-from)*i/n
 		if err := c.write(c.silence); err != nil {
 			return err
 		}
