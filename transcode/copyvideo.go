@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"slices"
 	"sort"
 	"time"
 
@@ -26,7 +27,7 @@ type videoCopier struct {
 	skipped   int   // units before the first key frame
 	resumeAt  int64 // session time at which a pause ended, noTime = none pending
 	count     int
-	torn      bool // the last unit may be incomplete
+	suspect   bool // since the last IDR picture, one may be incomplete or missing
 	units     [][]byte
 	parts     [][]byte
 	lengths   []byte
@@ -73,8 +74,9 @@ func (c *videoCopier) unit(ctx context.Context, u *unit) error {
 		c.resumeAt = c.r.cuts.resumes(u.pts)
 		return nil
 	}
-	if u.pkt.Corrupt {
-		c.torn = true
+	corrupt := u.pkt.Corrupt
+	if corrupt && c.config.lengthSize > 0 {
+		c.suspect = true
 		c.r.defects.add(Defect{Kind: DefectDamaged, File: c.r.parts[u.part].Source.Name, Detail: fmt.Sprintf("incomplete picture at %v", show(pts-c.r.start))})
 		return nil
 	}
@@ -82,6 +84,13 @@ func (c *videoCopier) unit(ctx context.Context, u *unit) error {
 	if err != nil {
 		return err
 	}
+	if idr && c.suspect {
+		if err := c.dropBroken(ctx, u.part); err != nil {
+			return err
+		}
+	}
+	// In MPEG-TS the mark stands for a lost packet near by, often at a neighbour: decoding will tell.
+	c.suspect = c.suspect || corrupt
 	if c.resumeAt != noTime {
 		if !u.pkt.Key || u.pts > c.resumeAt+int64(100*time.Millisecond) {
 			return &needsEncoding{av.KindVideo, "a pause ends between two key frames"}
@@ -188,17 +197,20 @@ func (c *videoCopier) finish(ctx context.Context) error {
 	if c.count == 0 {
 		return nil
 	}
-	return c.dropTorn(ctx)
+	if c.suspect || c.config.lengthSize == 0 {
+		return c.dropBroken(ctx, len(c.r.parts)-1)
+	}
+	return nil
 }
 
-// dropTorn decodes the end of the track and takes back the last pictures while they are broken: MPEG-TS does
-// not tell how long a picture is, so that nothing else shows that its end is missing.
-func (c *videoCopier) dropTorn(ctx context.Context) error {
-	if c.config.lengthSize > 0 && !c.torn {
-		return nil
-	}
-	refs := c.r.mux.w.TailSamples(c.track, 1<<20)
-	broken, err := c.tryDecode(ctx, refs)
+// dropBroken decodes the track from its last IDR picture on and takes back what is broken: after a lost packet
+// everything from the first broken picture on, because the later ones refer to it; otherwise the last pictures
+// while they are broken, because MPEG-TS does not tell how long a picture is, so that nothing else shows that the
+// end of the last one is missing.
+func (c *videoCopier) dropBroken(ctx context.Context, part int) error {
+	suspect := c.suspect
+	c.suspect = false
+	broken, err := c.tryDecode(ctx, c.r.mux.tail(c.track))
 	if err != nil {
 		return err
 	}
@@ -206,12 +218,15 @@ func (c *videoCopier) dropTorn(ctx context.Context) error {
 	for n < len(broken) && broken[len(broken)-1-n] {
 		n++
 	}
+	if first := slices.Index(broken, true); suspect && first >= 0 {
+		n = len(broken) - first
+	}
 	if n == 0 {
 		return nil
 	}
 	c.count -= n
-	c.r.defects.add(Defect{Kind: DefectDamaged, File: c.r.parts[len(c.r.parts)-1].Source.Name, Detail: fmt.Sprintf("the last %d pictures are torn and left out", n)})
-	return c.r.mux.w.DropTail(c.track, n)
+	c.r.defects.add(Defect{Kind: DefectDamaged, File: c.r.parts[part].Source.Name, Detail: fmt.Sprintf("%d pictures are torn, or refer to torn ones, and are left out", n)})
+	return c.r.mux.dropTail(c.track, n)
 }
 
 // tryDecode tells which of some samples do not decode without an error.
@@ -219,7 +234,7 @@ func (c *videoCopier) tryDecode(ctx context.Context, refs []mp4.Ref) (broken []b
 	spec := c.r.video.first.Decoder(c.r.video.firstN)
 	spec.Extradata, spec.TimeBase, spec.Threads, spec.Strict = c.config.record, av.Rational{Num: 1, Den: c.timescale}, 1, true
 	return trialDecode(ctx, spec, len(refs), func(i int, p *av.Packet) error {
-		data, err := c.r.mux.w.ReadSample(refs[i])
+		data, err := c.r.mux.readSample(refs[i])
 		if err != nil {
 			return err
 		}

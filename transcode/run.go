@@ -65,6 +65,25 @@ func (m *muxer) write(track int, s mp4.Sample, at int64, parts ...[]byte) error 
 	return nil
 }
 
+// tail lists what a track holds from its last sync sample on.
+func (m *muxer) tail(track int) []mp4.Ref {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.w.TailSamples(track, 1<<20)
+}
+
+func (m *muxer) readSample(ref mp4.Ref) ([]byte, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.w.ReadSample(ref)
+}
+
+func (m *muxer) dropTail(track, n int) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.w.DropTail(track, n)
+}
+
 // defects collects what lanes and readers report, from any goroutine, a line for each kind and file.
 type defects struct {
 	mu   sync.Mutex
