@@ -199,7 +199,7 @@ func (p *plan) probePart(ctx context.Context, part Part) (pp plannedPart, err er
 			}
 		}
 		if *track == nil {
-			*track = &trackPlan{first: s, firstN: part.Source.Name, copy: s.Codec == "h264" || s.Codec == "aac"}
+			*track = &trackPlan{first: s, firstN: part.Source.Name, copy: s.Codec == "h264" && !p.rec.Video.Encode || s.Codec == "aac"}
 		}
 	}
 	return pp, p.finishPart(ctx, in, &pp)

@@ -216,3 +216,14 @@ func streamHash(t *testing.T, path string) string {
 	t.Helper()
 	return commandLine(t, "-i", path, "-map", "0:v?", "-map", "0:a?", "-c", "copy", "-f", "streamhash", "-")
 }
+
+// probe runs the ffprobe command line.
+func probe(t *testing.T, args ...string) string {
+	t.Helper()
+	if lookPath("ffprobe") == "" {
+		t.Skip("no ffprobe command line")
+	}
+	out, err := exec.CommandContext(t.Context(), "ffprobe", append([]string{"-v", "error"}, args...)...).Output()
+	require.NoError(t, err)
+	return string(out)
+}
