@@ -44,14 +44,19 @@ type processCmd struct {
 
 // Run makes the assets and prints them.
 func (c *processCmd) Run(ctx context.Context, e env) (err error) {
+	cp, err := c.open(ctx, c.Capture)
+	if err != nil {
+		return err // before there is a data folder
+	}
+	defer func() { err = errors.Join(err, cp.Close()) }()
 	d, err := openData(ctx, c.Data)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, d.Close()) }()
-	out, err := c.process(ctx, e, d, c.Capture)
-	if out.Job.ID == "" {
-		return err
+	out, err := c.process(ctx, e, d, cp)
+	if pipeline.KindOf(err) == pipeline.KindInterrupted {
+		return &exitError{code: pipeline.ExitOther, err: fmt.Errorf("%s: interrupted; the same command goes on where it was", c.Capture)}
 	}
 	if err == nil || out.Failed > 0 {
 		if perr := c.print(e.stdout, d, out); perr != nil {
@@ -64,20 +69,22 @@ func (c *processCmd) Run(ctx context.Context, e env) (err error) {
 	return nil
 }
 
-// process takes one capture through the pipeline.
-func (c *processCmd) process(ctx context.Context, e env, d *data, path string) (out stage.Outcome, err error) {
+// open opens the capture and puts the asset types of the command line in place of the manifest's.
+func (c *processCmd) open(ctx context.Context, path string) (*capture.Capture, error) {
 	cp, err := capture.Open(ctx, path)
-	if err != nil {
-		return out, err
+	if err != nil || len(c.AssetTypes) == 0 {
+		return cp, err
 	}
-	defer func() { err = errors.Join(err, cp.Close()) }()
-	if len(c.AssetTypes) > 0 {
-		cp.Manifest.Outputs.Assets = c.AssetTypes
-		if err := cp.Manifest.Outputs.Validate(cp.Manifest.Source); err != nil {
-			return out, &exitError{code: pipeline.ExitUsage, err: fmt.Errorf("--assets: %w", err)}
-		}
+	cp.Manifest.Outputs.Assets = c.AssetTypes
+	if err := cp.Manifest.Outputs.Validate(cp.Manifest.Source); err != nil {
+		return nil, &exitError{code: pipeline.ExitUsage, err: errors.Join(fmt.Errorf("--assets: %w", err), cp.Close())}
 	}
-	uri, err := filepath.Abs(path)
+	return cp, nil
+}
+
+// process takes one capture through the pipeline.
+func (c *processCmd) process(ctx context.Context, e env, d *data, cp *capture.Capture) (out stage.Outcome, err error) {
+	uri, err := filepath.Abs(cp.Name)
 	if err != nil {
 		return out, err
 	}
@@ -85,6 +92,7 @@ func (c *processCmd) process(ctx context.Context, e env, d *data, path string) (
 	defer bars.close()
 	return stage.Process(ctx, stage.Config{
 		Catalog: d.catalog, Blobs: d.blobs, Scratch: d.scratch, Software: version, Observer: bars,
+		Waiting:     func() { fmt.Fprintln(e.stderr, "rushes: another process works at this capture; waiting for it") },
 		Video:       transcode.VideoSettings{CRF: c.CRF, Preset: c.Preset},
 		Audio:       transcode.AudioSettings{BitRate: c.AudioBitrate},
 		StillFormat: transcode.StillFormat(c.ThumbnailFormat),

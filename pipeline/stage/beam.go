@@ -3,8 +3,10 @@ package stage
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
+	"syscall"
 	"time"
 
 	"rushes/catalog"
@@ -28,13 +30,26 @@ func beamProducts(c *capture.Capture, cfg *Config) ([]*product, error) {
 			s.StartedAt = s.StartedAt.Add(time.Duration(n) * time.Millisecond)
 			return s.RoomCompositePath()
 		},
-		options: []any{cfg.Video, cfg.Audio, c.Session.Paused, m.StoppedAt},
+		options: []any{cfg.Video, cfg.Audio, c.Session.Paused, m.StoppedAt, filesNow(c)},
 		stills:  newStillsWanted(m.Outputs.Thumbnails, cfg.StillFormat),
 	}
 	p.render = func(ctx context.Context, f *os.File, progress func(pipeline.Progress)) (rendered, error) {
 		return renderBeam(ctx, c, cfg, f, progress)
 	}
 	return []*product{p}, nil
+}
+
+// filesNow tells what the capture's files are at this moment: a recorder may bring a file later.
+func filesNow(c *capture.Capture) []string {
+	now := make([]string, 0, len(c.Manifest.Files))
+	for _, f := range c.Manifest.Files {
+		text := "unusable"
+		if info, err := c.Stat(f.Path); err == nil {
+			text = fmt.Sprintf("%d bytes of %d", info.Size(), info.ModTime().UnixNano())
+		}
+		now = append(now, text)
+	}
+	return now
 }
 
 func renderBeam(ctx context.Context, c *capture.Capture, cfg *Config, out *os.File, progress func(pipeline.Progress)) (_ rendered, err error) {
@@ -60,7 +75,7 @@ func renderBeam(ctx context.Context, c *capture.Capture, cfg *Config, out *os.Fi
 	return rendered{Size: res.Size, Duration: res.Duration, Start: res.Start, Width: res.Width, Height: res.Height, Defects: mediaDefects(res.Defects)}, nil
 }
 
-// beamParts opens the files of a recording, less those that are not there, which the capture's defects name.
+// beamParts opens the files of a recording, less those that cannot be used, which the capture's defects name.
 func beamParts(c *capture.Capture) (parts []transcode.Part, closeAll func() error, err error) {
 	var files []*os.File
 	closeAll = func() error {
@@ -70,36 +85,49 @@ func beamParts(c *capture.Capture) (parts []transcode.Part, closeAll func() erro
 		}
 		return errors.Join(errs...)
 	}
-	var missing error
+	var unusable error
 	for i := range c.Manifest.Files {
 		file := &c.Manifest.Files[i]
-		f, err := c.OpenFile(file.Path)
-		if errors.Is(err, fs.ErrNotExist) {
-			missing = errors.Join(missing, err)
-			continue
-		}
+		src, f, err := openMedia(c, file.Path)
 		if err != nil {
-			return nil, closeAll, err
+			if pipeline.KindOf(err) != pipeline.KindBadInput {
+				return nil, closeAll, err
+			}
+			unusable = errors.Join(unusable, err)
+			continue
 		}
 		files = append(files, f)
-		src, err := transcode.FileSource(file.Path, f)
-		if err != nil {
-			return nil, closeAll, err
-		}
-		if src.Size == 0 {
-			missing = errors.Join(missing, &capture.InputError{File: file.Path, Reason: "the file is empty", Hint: "the recorder wrote nothing into it"})
-			continue
-		}
 		parts = append(parts, transcode.Part{Source: src, Start: partStart(c, file, i), Follows: file.StartedAt.IsZero() && i > 0})
 	}
 	if len(parts) == 0 {
-		var input *capture.InputError
-		if !errors.As(missing, &input) {
-			missing = &capture.InputError{File: c.Name, Reason: "none of its files is there", Err: missing}
-		}
-		return nil, closeAll, missing
+		return nil, closeAll, unusable
 	}
 	return parts, closeAll, nil
+}
+
+// openMedia opens a file of a capture that has something in it. One that is not there, is empty, is no file or
+// may not be read is a *capture.InputError: the others may do without it.
+func openMedia(c *capture.Capture, path string) (transcode.Source, *os.File, error) {
+	bad := func(reason, hint string, err error) error {
+		return &capture.InputError{File: c.Name, Field: path, Reason: reason, Hint: hint, Err: err}
+	}
+	f, err := c.OpenFile(path)
+	switch {
+	case errors.Is(err, fs.ErrNotExist), errors.Is(err, syscall.ENOTDIR):
+		return transcode.Source{}, nil, bad("the file is not there", "put it beside the manifest or take it out of files", err)
+	case errors.Is(err, fs.ErrPermission):
+		return transcode.Source{}, nil, bad("the file may not be read", "give the user who runs rushes the right to read it", err)
+	case err != nil:
+		return transcode.Source{}, nil, err
+	}
+	src, err := transcode.FileSource(path, f)
+	if err == nil && src.Size == 0 {
+		err = bad("the file is empty", "the recorder wrote nothing into it", nil)
+	}
+	if err != nil {
+		return src, nil, errors.Join(err, f.Close())
+	}
+	return src, f, nil
 }
 
 func partStart(c *capture.Capture, file *capture.File, i int) time.Duration {

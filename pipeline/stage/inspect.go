@@ -3,7 +3,6 @@ package stage
 import (
 	"context"
 	"errors"
-	"io/fs"
 	"time"
 
 	"rushes/catalog"
@@ -78,7 +77,7 @@ func Inspect(ctx context.Context, c *capture.Capture) (Inspection, error) {
 		info, size, err := scanFile(ctx, c, f.Path)
 		fi := FileInspection{Path: f.Path, Bytes: size, Format: info.Format, OffsetMS: offset.Milliseconds(), DurationMS: info.Duration.Milliseconds(), Streams: []StreamInspection{}}
 		if err != nil {
-			if kind := pipeline.KindOf(err); kind != pipeline.KindBadInput && !errors.Is(err, fs.ErrNotExist) {
+			if pipeline.KindOf(err) != pipeline.KindBadInput {
 				return in, err
 			}
 			fi.Error = oneLine(err)
@@ -101,18 +100,11 @@ func Inspect(ctx context.Context, c *capture.Capture) (Inspection, error) {
 }
 
 func scanFile(ctx context.Context, c *capture.Capture, path string) (info transcode.Info, size int64, err error) {
-	f, err := c.OpenFile(path)
+	src, f, err := openMedia(c, path)
 	if err != nil {
 		return info, 0, err
 	}
 	defer func() { err = errors.Join(err, f.Close()) }()
-	src, err := transcode.FileSource(path, f)
-	if err != nil {
-		return info, 0, err
-	}
-	if src.Size == 0 {
-		return info, 0, &capture.InputError{File: path, Reason: "the file is empty"}
-	}
 	info, err = transcode.Scan(ctx, src, true)
 	return info, src.Size, err
 }

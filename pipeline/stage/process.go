@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"slices"
 	"time"
 
@@ -26,13 +27,15 @@ type Catalog interface {
 	RegisterAssets(ctx context.Context, jobID string, assets []catalog.Asset) ([]catalog.Asset, error)
 }
 
-// Config is what Process works with. All fields but Observer, Video, Audio and StillFormat are required.
+// Config is what Process works with. All fields but Observer, Waiting, Video, Audio and StillFormat are required.
 type Config struct {
 	Catalog  Catalog
 	Blobs    blob.Store
 	Scratch  string // folder of all jobs' scratch folders
 	Software string // version of Rushes, kept with every asset
 	Observer pipeline.Observer
+	// Waiting is called once when another process works at the same capture, before Process waits for it; nil is fine.
+	Waiting func()
 
 	Video       transcode.VideoSettings
 	Audio       transcode.AudioSettings
@@ -47,7 +50,8 @@ type Outcome struct {
 }
 
 // Process makes the assets of an open capture that its manifest's outputs ask for. Assets that are there already,
-// catalog row and bytes, are given back as they are. The error is that of the first product when none could be
+// catalog row and bytes, are given back as they are. While another process works at the same capture, Process
+// waits for it, until ctx ends, and then takes what it has made. The error is that of the first product when none could be
 // made, or the trouble that ended the job; some failed products among others are in the Outcome only.
 func Process(ctx context.Context, cfg Config, c *capture.Capture, uri string) (_ Outcome, err error) {
 	products, err := products(c, &cfg)
@@ -99,12 +103,13 @@ type jobRun struct {
 }
 
 func (j *jobRun) run(ctx context.Context) (err error) {
-	if err := j.findMade(ctx); err != nil {
-		return err
-	}
-	scratch, err := pipeline.OpenScratch(j.cfg.Scratch, j.job.ID)
+	scratch, err := openScratch(ctx, j.cfg.Scratch, j.job.ID, j.cfg.Waiting)
 	if err != nil {
 		return fmt.Errorf("scratch folder of job %s: %w", j.job.ID, err)
+	}
+	// Only under the lock: who had it before may have made everything.
+	if err := j.findMade(ctx); err != nil {
+		return errors.Join(err, scratch.Close())
 	}
 	run := &pipeline.Run{JobID: j.job.ID, Attempt: j.job.Attempts, Scratch: scratch, Observer: j.cfg.Observer}
 	err = pipeline.Execute(ctx, run,
@@ -144,36 +149,12 @@ func (j *jobRun) findMade(ctx context.Context) error {
 		}
 		p.made = &a
 	}
-	return j.choosePaths(ctx)
-}
-
-// choosePaths gives every product a place in the store that no asset of another capture has: the paths of api.md
-// hold a room and a millisecond, which two recordings may share.
-func (j *jobRun) choosePaths(ctx context.Context) error {
-	for _, p := range j.todo() {
-		taken := map[string]bool{}
-		for after := ""; ; {
-			page, err := j.cfg.Catalog.ListAssets(ctx, catalog.Filter{RoomID: p.asset.RoomID, Type: p.asset.Type, After: after, Limit: catalog.MaxPage})
-			if err != nil {
-				return fmt.Errorf("look for the place of asset %s: %w", p.name, err)
-			}
-			for _, a := range page {
-				after = a.ID
-				taken[a.Path] = taken[a.Path] || a.Key != p.asset.Key
-			}
-			if len(page) < catalog.MaxPage {
-				break
-			}
-		}
-		for n := 0; p.asset.Path == "" || taken[p.asset.Path]; n++ {
-			p.asset.Path = p.path(n)
-		}
-	}
 	return nil
 }
 
 // render writes every product's file, each once.
 func (j *jobRun) render(ctx context.Context, run *pipeline.Run) error {
+	j.note(ctx, "render", 0)
 	for _, p := range j.todo() {
 		key, err := pipeline.ContentKey("render v1", p.asset.Key, p.options)
 		if err != nil {
@@ -194,27 +175,43 @@ func (j *jobRun) renderOne(ctx context.Context, run *pipeline.Run, p *product) (
 	if err != nil {
 		return rendered{}, err
 	}
-	f, err := os.Create(folder + "/" + p.file)
+	f, err := os.Create(filepath.Join(folder, p.file))
 	if err != nil {
 		return rendered{}, fmt.Errorf("make the output file: %w", err)
 	}
+	furthest := pipeline.Progress{}
 	r, err := p.render(ctx, f, func(progress pipeline.Progress) {
+		// A track that turns out not to be fit for copying begins everything again; the bar waits for it.
+		progress.Done = min(max(progress.Done, furthest.Done), progress.Total)
+		furthest = progress
 		run.Progress(progress)
-		j.note(ctx, progress)
+		j.noteRender(ctx, progress)
 	})
 	if err := errors.Join(err, f.Close()); err != nil {
 		return rendered{}, errors.Join(err, os.Remove(f.Name()))
 	}
+	run.Progress(pipeline.Progress{Done: furthest.Total, Total: furthest.Total, Media: r.Duration})
 	return r, nil
 }
 
-// note writes progress into the catalog, once a second at most. A failure to do so is no failure of the job.
-func (j *jobRun) note(ctx context.Context, p pipeline.Progress) {
-	if p.Total <= 0 || time.Since(j.noted) < time.Second {
-		return
-	}
+// The shares of the stages in a job's progress, in thousandths: where each begins.
+const (
+	renderDone = 900
+	stillsDone = 950
+	putDone    = 990
+)
+
+// note writes into the catalog where the job is. A failure to do so is no failure of the job.
+func (j *jobRun) note(ctx context.Context, stage string, permille int) {
 	j.noted = time.Now()
-	_ = j.cfg.Catalog.UpdateJob(ctx, j.job.ID, "render", int(min(p.Done*900/p.Total, 900)))
+	_ = j.cfg.Catalog.UpdateJob(ctx, j.job.ID, stage, permille)
+}
+
+// noteRender notes how far rendering is, once a second at most.
+func (j *jobRun) noteRender(ctx context.Context, p pipeline.Progress) {
+	if p.Total > 0 && time.Since(j.noted) >= time.Second {
+		j.note(ctx, "render", int(min(p.Done*renderDone/p.Total, renderDone)))
+	}
 }
 
 // todo is what is neither there already nor failed.
@@ -224,6 +221,7 @@ func (j *jobRun) todo() []*product {
 
 // register puts all assets into the catalog at once.
 func (j *jobRun) register(ctx context.Context, _ *pipeline.Run) error {
+	j.note(ctx, "register", putDone)
 	var fresh []catalog.Asset
 	for _, p := range j.products {
 		if p.made == nil {

@@ -74,8 +74,8 @@ func (p *product) register(software string) catalog.Asset {
 		a.Metadata.Resolution = &catalog.Resolution{Width: p.Width, Height: p.Height}
 	}
 	a.Metadata.ThumbnailNote = p.thumbs.Note
-	for _, t := range p.thumbs.Made {
-		a.Thumbnails = append(a.Thumbnails, t.Key)
+	for n := range p.thumbs.Made {
+		a.Thumbnails = append(a.Thumbnails, p.thumbKey(n))
 	}
 	return a
 }

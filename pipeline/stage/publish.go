@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"time"
 
 	"rushes/catalog"
@@ -39,11 +40,20 @@ type thumbs struct {
 	Made []thumb
 }
 
-type thumb struct{ File, Key string }
+type thumb struct {
+	File   string
+	Offset time.Duration
+}
+
+// thumbKey is where a thumbnail is stored, beside its asset.
+func (p *product) thumbKey(n int) string {
+	return catalog.ThumbnailPath(p.asset.Path, n, p.thumbs.Made[n].Offset, extension(p.stills.Format))
+}
 
 // thumbnails takes the stills of every product that has pictures. A film of which no still can be taken is an
 // asset without thumbnails, with a note.
 func (j *jobRun) thumbnails(ctx context.Context, run *pipeline.Run) error {
+	j.note(ctx, "thumbnails", renderDone)
 	for _, p := range j.todo() {
 		if !p.stills.Enabled || len(p.stills.Offsets) == 0 {
 			continue
@@ -52,7 +62,7 @@ func (j *jobRun) thumbnails(ctx context.Context, run *pipeline.Run) error {
 			p.thumbs = thumbs{Note: transcode.ErrNoPictures.Error()}
 			continue
 		}
-		key, err := pipeline.ContentKey("thumbnails v1", p.asset.Key, p.options, p.stills)
+		key, err := pipeline.ContentKey("thumbnails v2", p.asset.Key, p.options, p.stills)
 		if err != nil {
 			return err
 		}
@@ -89,11 +99,11 @@ func takeThumbs(ctx context.Context, run *pipeline.Run, p *product) (_ thumbs, e
 	}
 	made := thumbs{}
 	for i := range stills {
-		t := thumb{File: fmt.Sprintf("%d.%s", i, p.stills.Format), Key: catalog.ThumbnailPath(p.asset.Path, i, stills[i].Offset, extension(p.stills.Format))}
+		t := thumb{File: fmt.Sprintf("%d.%s", i, p.stills.Format), Offset: stills[i].Offset}
 		if stills[i].Blank {
 			made.Note = "every picture is blank"
 		}
-		if err := writeStill(&stills[i], folder+"/"+t.File, p.stills.Format); err != nil {
+		if err := writeStill(&stills[i], filepath.Join(folder, t.File), p.stills.Format); err != nil {
 			return thumbs{}, err
 		}
 		made.Made = append(made.Made, t)
@@ -122,12 +132,16 @@ func writeStill(s *transcode.Still, path string, format transcode.StillFormat) e
 // publish puts the files into the store. What is in place already keeps its name from the scratch folder until
 // the catalog knows of it, so that it can be done again.
 func (j *jobRun) publish(ctx context.Context, run *pipeline.Run) error {
+	j.note(ctx, "publish", stillsDone)
+	if err := j.choosePlaces(ctx, run); err != nil {
+		return err
+	}
 	for _, p := range j.todo() {
 		if err := j.put(ctx, run.Scratch.Path("render."+p.name, p.file), p.asset.Path, p.Size, contentType(p.file)); err != nil {
 			return err
 		}
-		for _, t := range p.thumbs.Made {
-			if err := j.put(ctx, run.Scratch.Path("thumbnails."+p.name, t.File), t.Key, blob.UnknownSize, contentType(t.File)); err != nil {
+		for n, t := range p.thumbs.Made {
+			if err := j.put(ctx, run.Scratch.Path("thumbnails."+p.name, t.File), p.thumbKey(n), blob.UnknownSize, contentType(t.File)); err != nil {
 				return err
 			}
 		}
