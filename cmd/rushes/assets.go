@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"text/tabwriter"
 	"time"
 
@@ -28,6 +29,18 @@ type assetsListCmd struct {
 	After    string `help:"Go on after the asset with this id." placeholder:"ID"`
 	JSON     bool   `name:"json" help:"Print JSON."`
 	dataFlag `embed:""`
+}
+
+// Validate refuses what no asset can have: an empty list would not tell of a slip.
+func (c *assetsListCmd) Validate() error {
+	if c.Type != "" && !slices.Contains(catalog.AssetTypes(), catalog.AssetType(c.Type)) {
+		return fmt.Errorf("--type: %q is none of %v", c.Type, catalog.AssetTypes())
+	}
+	states := []catalog.AssetStatus{catalog.AssetProcessing, catalog.AssetCompleted, catalog.AssetFailed}
+	if c.Status != "" && !slices.Contains(states, catalog.AssetStatus(c.Status)) {
+		return fmt.Errorf("--status: %q is none of %v", c.Status, states)
+	}
+	return nil
 }
 
 // Run prints a page of the catalog.

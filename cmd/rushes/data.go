@@ -24,8 +24,8 @@ type data struct {
 }
 
 // openData opens the data folder, made if it is not there.
-func openData(ctx context.Context, folder string) (d *data, err error) {
-	d = &data{scratch: filepath.Join(folder, "scratch")}
+func openData(ctx context.Context, folder string) (_ *data, err error) {
+	d := &data{scratch: filepath.Join(folder, "scratch")}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, d.Close())
@@ -33,14 +33,16 @@ func openData(ctx context.Context, folder string) (d *data, err error) {
 	}()
 	for _, f := range []string{folder, d.scratch} {
 		if err := os.MkdirAll(f, 0o755); err != nil {
-			return d, fmt.Errorf("data folder: %w", err)
+			return nil, fmt.Errorf("data folder: %w", err)
 		}
 	}
 	if d.blobs, err = dir.Open(filepath.Join(folder, "blobs")); err != nil {
-		return d, err
+		return nil, err
 	}
-	d.catalog, err = sqlstore.Open(ctx, sqlstore.Config{Path: filepath.Join(folder, "catalog.db")})
-	return d, err
+	if d.catalog, err = sqlstore.Open(ctx, sqlstore.Config{Path: filepath.Join(folder, "catalog.db")}); err != nil {
+		return nil, err
+	}
+	return d, nil
 }
 
 // Close closes what was opened.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 	"strings"
 
 	"rushes/catalog/blob"
@@ -54,17 +55,19 @@ func printFound(w io.Writer, what string, found map[string]bool) (failed bool) {
 
 // writeTest does with the data folder what a job does.
 func (c *doctorCmd) writeTest(ctx context.Context) (err error) {
-	_, before := os.Stat(c.Data)
-	d, err := openData(ctx, c.Data)
-	if err != nil {
-		return err
-	}
+	made := firstMissing(c.Data)
+	var d *data
 	defer func() {
-		err = errors.Join(err, d.Close())
-		if errors.Is(before, os.ErrNotExist) { // looking leaves nothing behind
-			err = errors.Join(err, os.RemoveAll(c.Data))
+		if d != nil {
+			err = errors.Join(err, d.Close())
+		}
+		if made != "" { // looking leaves nothing behind
+			err = errors.Join(err, os.RemoveAll(made))
 		}
 	}()
+	if d, err = openData(ctx, c.Data); err != nil {
+		return err
+	}
 	const key, text = "doctor/write-test.txt", "rushes"
 	if err := d.blobs.Put(ctx, key, strings.NewReader(text), blob.PutOptions{Size: int64(len(text))}); err != nil {
 		return err
@@ -81,4 +84,14 @@ func (c *doctorCmd) writeTest(ctx context.Context) (err error) {
 		return fmt.Errorf("wrote %q and read %q", text, back)
 	}
 	return d.blobs.Delete(ctx, key)
+}
+
+// firstMissing is the outermost folder of a path that is not there yet, "" when all are.
+func firstMissing(path string) (missing string) {
+	for ; ; path = filepath.Dir(path) {
+		if _, err := os.Stat(path); !errors.Is(err, os.ErrNotExist) {
+			return missing
+		}
+		missing = path
+	}
 }

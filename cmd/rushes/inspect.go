@@ -78,6 +78,10 @@ func printInspection(w io.Writer, in stage.Inspection) error {
 
 // shape is a stream's picture sizes, or its rate and channels.
 func shape(s stage.StreamInspection) string {
+	if !s.Supported {
+		s.Supported = true
+		return shape(s) + ", not built in"
+	}
 	if s.Kind != "video" {
 		return fmt.Sprintf("%d Hz, %d channels", s.SampleRate, s.Channels)
 	}

@@ -18,15 +18,15 @@ import (
 
 // encodeFlags say how media is encoded where it cannot be copied.
 type encodeFlags struct {
-	CRF             float64 `help:"Quality of encoded pictures: x264's constant rate factor, 0 (largest) to 51." default:"23" env:"RUSHES_CRF"`
+	CRF             float64 `help:"Quality of encoded pictures: x264's constant rate factor, 1 (best and largest) to 51." default:"23" env:"RUSHES_CRF"`
 	Preset          string  `help:"x264's preset, ultrafast to veryslow." default:"veryfast" env:"RUSHES_PRESET" enum:"ultrafast,superfast,veryfast,faster,fast,medium,slow,slower,veryslow"`
 	AudioBitrate    int     `help:"Bits per second of encoded sound." default:"128000" env:"RUSHES_AUDIO_BITRATE"`
 	ThumbnailFormat string  `help:"Format of thumbnails: png or jpeg." default:"png" enum:"png,jpeg" env:"RUSHES_THUMBNAIL_FORMAT"`
 }
 
 func (f *encodeFlags) Validate() error {
-	if f.CRF < 0 || f.CRF > 51 {
-		return fmt.Errorf("--crf: %v is not between 0 and 51", f.CRF)
+	if f.CRF < 1 || f.CRF > 51 { // 0 would be lossless, which few players can show
+		return fmt.Errorf("--crf: %v is not between 1 and 51", f.CRF)
 	}
 	if f.AudioBitrate < 16_000 || f.AudioBitrate > 512_000 {
 		return fmt.Errorf("--audio-bitrate: %d is not between 16000 and 512000", f.AudioBitrate)

@@ -70,9 +70,18 @@ func renderBeam(ctx context.Context, c *capture.Capture, cfg *Config, out *os.Fi
 	}
 	res, err := transcode.Convert(ctx, rec, out)
 	if err != nil {
-		return rendered{}, err
+		return rendered{}, withHint(err)
 	}
 	return rendered{Size: res.Size, Duration: res.Duration, Start: res.Start, Width: res.Width, Height: res.Height, Defects: mediaDefects(res.Defects)}, nil
+}
+
+// withHint tells what to do about a file that libav cannot read.
+func withHint(err error) error {
+	var input *transcode.InputError
+	if errors.As(err, &input) && input.Err != nil {
+		return fmt.Errorf("%w; give a recording as WebM, Matroska, MP4, FLV or MPEG-TS", err)
+	}
+	return err
 }
 
 // beamParts opens the files of a recording, less those that cannot be used, which the capture's defects name.

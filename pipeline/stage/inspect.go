@@ -3,6 +3,7 @@ package stage
 import (
 	"context"
 	"errors"
+	"strings"
 	"time"
 
 	"rushes/catalog"
@@ -80,8 +81,8 @@ func Inspect(ctx context.Context, c *capture.Capture) (Inspection, error) {
 			if pipeline.KindOf(err) != pipeline.KindBadInput {
 				return in, err
 			}
-			fi.Error = oneLine(err)
-			firstErr = errors.Join(firstErr, err)
+			fi.Error = strings.TrimPrefix(oneLine(err), c.Name+": ")
+			firstErr = errors.Join(firstErr, withHint(err))
 		} else {
 			read++
 			end = offset + info.Duration
