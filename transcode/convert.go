@@ -110,6 +110,7 @@ type plan struct {
 	video, audio *trackPlan
 	cuts         cutter
 	start        int64 // of the output in the session, ns
+	zero         int64 // the same less the pauses before it: where the output's time begins
 	total        int64 // bytes of all parts
 }
 
@@ -155,7 +156,11 @@ func newPlan(ctx context.Context, rec Recording) (*plan, error) {
 		return nil, firstErr
 	}
 	p.start = int64(p.parts[0].Start)
-	return p, p.decidePauses(ctx)
+	if err := p.decidePauses(ctx); err != nil {
+		return nil, err
+	}
+	p.zero, _ = p.cuts.at(p.start)
+	return p, nil
 }
 
 func noStreams(pp plannedPart) error {

@@ -24,6 +24,9 @@ type audioCopier struct {
 	frame    int64 // ticks in a frame (twice as many where SBR doubles the rate)
 	channels int
 	part     int
+	run      int     // of the last unit
+	cut      int64   // what pauses took from its time
+	exact    bool    // the next frame goes where its timestamp says: the time line was cut before it
 	next     int64   // ticks at which the next frame is due, noTime before the first
 	drift    float64 // how far the source's timestamps are from next, a slow mean, in ticks
 	count    int
@@ -63,10 +66,13 @@ func (c *audioCopier) unit(ctx context.Context, u *unit) error {
 	if err := c.check(u); err != nil {
 		return err
 	}
-	at, paused := c.r.cuts.at(u.pts + c.frame*int64(time.Second)/int64(c.rate)/2) // a frame belongs to where its middle is
+	middle := u.pts + c.frame*int64(time.Second)/int64(c.rate)/2 // a frame belongs to where its middle is
+	at, paused := c.r.cuts.at(middle)
 	if paused {
 		return nil
 	}
+	c.exact = c.exact || u.run != c.run || middle-at != c.cut
+	c.run, c.cut = u.run, middle-at
 	data := u.pkt.Data()
 	if c.adts {
 		var whole bool
@@ -78,7 +84,7 @@ func (c *audioCopier) unit(ctx context.Context, u *unit) error {
 		c.damaged(u)
 		return nil
 	}
-	due := ticksOf(at-c.r.start, c.rate) - c.frame/2
+	due := ticksOf(at-c.r.zero, c.rate) - c.frame/2
 	keep, err := c.align(due)
 	if err != nil || !keep {
 		return err
@@ -87,7 +93,7 @@ func (c *audioCopier) unit(ctx context.Context, u *unit) error {
 }
 
 func (c *audioCopier) damaged(u *unit) {
-	c.r.defects.add(Defect{Kind: DefectDamaged, File: c.r.parts[u.part].Source.Name, Detail: fmt.Sprintf("incomplete sound frame at %v", show(u.pts-c.r.start))})
+	c.r.defects.add(Defect{Kind: DefectDamaged, File: c.r.parts[u.part].Source.Name, Detail: fmt.Sprintf("incomplete sound frame at %v", show(u.pts-c.r.zero))})
 }
 
 func (c *audioCopier) check(u *unit) error {
@@ -106,14 +112,23 @@ func (c *audioCopier) check(u *unit) error {
 
 // align compares where a frame should lie with where the next one is due. Jitter of the container's timestamps
 // is ignored, a lasting difference is taken up in the duration of one frame, a gap is filled with silence and a
-// frame that comes twice is dropped.
+// frame that comes twice is dropped. Where the time line was cut, nothing is jitter: the frame lies where it should,
+// and what is less than half a frame is taken up at once.
 func (c *audioCopier) align(due int64) (keep bool, err error) {
 	if c.next == noTime {
-		c.next = due
+		c.next, c.exact = due, false
 	}
 	off := due - c.next
 	hard := c.frame + int64(c.rate)/50
 	switch {
+	case c.exact && off < -c.frame/2:
+		return false, nil
+	case c.exact:
+		c.exact, c.drift = false, 0
+		if off > c.frame/2 {
+			return true, c.fill(due)
+		}
+		c.next = due
 	case off > hard:
 		if err := c.fill(due); err != nil {
 			return false, err
@@ -150,6 +165,10 @@ func (c *audioCopier) fill(due int64) error {
 		}
 	}
 	c.filled += due - from
+	if due-from <= c.frame+int64(c.rate)/50 {
+		c.next = due
+		return nil
+	}
 	c.r.defects.add(Defect{Kind: DefectGap, File: c.r.parts[c.part].Source.Name, Detail: fmt.Sprintf("no sound for %v at %v; silence put in",
 		show((due-from)*int64(time.Second)/int64(c.rate)), show(from*int64(time.Second)/int64(c.rate)))})
 	c.next = due

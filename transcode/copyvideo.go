@@ -77,7 +77,7 @@ func (c *videoCopier) unit(ctx context.Context, u *unit) error {
 	corrupt := u.pkt.Corrupt
 	if corrupt && c.config.lengthSize > 0 {
 		c.suspect = true
-		c.r.defects.add(Defect{Kind: DefectDamaged, File: c.r.parts[u.part].Source.Name, Detail: fmt.Sprintf("incomplete picture at %v", show(pts-c.r.start))})
+		c.r.defects.add(Defect{Kind: DefectDamaged, File: c.r.parts[u.part].Source.Name, Detail: fmt.Sprintf("incomplete picture at %v", show(pts-c.r.zero))})
 		return nil
 	}
 	idr, err := c.split(u.pkt.Data())
@@ -102,7 +102,7 @@ func (c *videoCopier) unit(ctx context.Context, u *unit) error {
 		return nil
 	}
 	c.started = true
-	return c.write(u, pts-c.r.start, idr)
+	return c.write(u, pts-c.r.zero, idr)
 }
 
 // check looks for anything that the configuration of the track does not cover.
@@ -146,7 +146,7 @@ func (c *videoCopier) write(u *unit, pts int64, idr bool) error {
 	if u.dts == noTime {
 		dts = c.order.dts(pts, u.dur)
 	} else {
-		dts -= c.r.start
+		dts -= c.r.zero
 	}
 	s.DTS = ticksOf(dts, c.timescale)
 	if c.count > 0 && s.DTS <= c.lastDTS {

@@ -111,6 +111,8 @@ type audioEncoder struct {
 	sink  *aacSink
 	first int64 // sample at which the line begins, noTime before
 	bad   int
+	run   int   // of the last unit
+	cut   int64 // what pauses took from the time of the last block
 }
 
 func newAudioEncoder(r *run) (e *audioEncoder, err error) {
@@ -139,6 +141,8 @@ func (e *audioEncoder) unit(ctx context.Context, u *unit) error {
 			return err
 		}
 	}
+	e.line.exact = e.line.exact || u.run != e.run
+	e.run = u.run
 	u.stamp(u.pkt)
 	return e.dec.Decode(u.pkt, e.frame, e.refused, e.decoded)
 }
@@ -183,7 +187,9 @@ func (e *audioEncoder) decoded(f *av.Frame) error {
 		k, paused := e.runLength(at, n-done)
 		if !paused {
 			out, _ := e.r.cuts.at(at)
-			if err := e.line.block(ticksOf(out-e.r.start, outputRate), upto(from(channels, done), k)); err != nil {
+			e.line.exact = e.line.exact || at-out != e.cut
+			e.cut = at - out
+			if err := e.line.block(ticksOf(out-e.r.zero, outputRate), upto(from(channels, done), k)); err != nil {
 				return err
 			}
 		}

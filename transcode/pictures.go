@@ -100,7 +100,7 @@ func (d *pictureDecoder) decoded(f *av.Frame) error {
 		d.holds = false
 		if session > d.heldEnd+max(2*d.lastDur, int64(100*time.Millisecond)) {
 			at, _ := r.cuts.at(d.heldEnd)
-			if err := d.show(d.held, at-r.start, session-d.heldEnd); err != nil {
+			if err := d.show(d.held, at-r.zero, session-d.heldEnd); err != nil {
 				return err
 			}
 		}
@@ -108,7 +108,7 @@ func (d *pictureDecoder) decoded(f *av.Frame) error {
 	if f.Duration > 0 {
 		d.lastDur = f.Duration
 	}
-	return d.show(f, out-r.start, d.lastDur)
+	return d.show(f, out-r.zero, d.lastDur)
 }
 
 // show draws a picture at an output time and passes it on. Of two pictures at one tick the first stays.

@@ -17,6 +17,7 @@ type unit struct {
 	pkt      *av.Packet // valid during the call that gives it only
 	stream   *av.Stream
 	part     int
+	run      int   // changes where the time line does: with the part, and where timestamps jump
 	pts, dts int64 // ns in the session; dts is noTime where the container gives none
 	dur      int64 // ns, 0 = unknown
 }
@@ -269,7 +270,7 @@ func (r *run) packet(ctx context.Context, part int, c *clock, pkt *av.Packet) er
 		return nil
 	}
 	s := &pp.streams[pkt.Stream]
-	u := unit{pkt: pkt, stream: s, part: part, dts: noTime, dur: max(nanos(pkt.Duration, s.TimeBase), 0)}
+	u := unit{pkt: pkt, stream: s, part: part, run: part << 32, dts: noTime, dur: max(nanos(pkt.Duration, s.TimeBase), 0)}
 	if pkt.DTS != av.NoPTS {
 		u.dts = nanos(pkt.DTS, s.TimeBase)
 	}
@@ -283,6 +284,7 @@ func (r *run) packet(ctx context.Context, part int, c *clock, pkt *av.Packet) er
 		order = u.pts
 	}
 	shift := c.place(pkt.Stream, order, u.dur)
+	u.run += c.runs[pkt.Stream]
 	u.pts += shift
 	if u.dts != noTime {
 		u.dts += shift

@@ -18,10 +18,12 @@ type soundLine struct {
 	out      func(channels [][]float32) error
 	gap      func(at, n int64)
 	zeros    [][]float32
+	exact    bool // the next block goes where its timestamp says: the time line was cut before it
 }
 
 const (
 	hardGap      = 60 // ms by which sound must be off to be a gap or an overlap, not jitter
+	exactGap     = 1  // the same where the time line was cut
 	softDrift    = 3  // ms of lasting difference that begin a correction
 	correctionMS = 8_000
 )
@@ -33,18 +35,27 @@ func (l *soundLine) block(at int64, channels [][]float32) error {
 	}
 	off := at - l.next
 	ms := int64(l.rate / 1000)
+	most := hardGap * ms
+	if l.exact {
+		most = exactGap * ms
+	}
 	switch {
-	case off > hardGap*ms:
-		l.gap(l.next, off)
+	case off > most:
+		l.exact = false
+		if off > hardGap*ms {
+			l.gap(l.next, off)
+		}
 		if err := l.silence(off); err != nil {
 			return err
 		}
 		l.drift = 0
-	case off < -hardGap*ms:
+	case off < -most:
 		drop := min(int(-off), len(channels[0]))
 		channels = from(channels, drop)
 		l.drift = 0
+		l.exact = l.exact && len(channels[0]) == 0
 	default:
+		l.exact = false
 		if err := l.correct(float64(off), len(channels[0])); err != nil {
 			return err
 		}
