@@ -22,6 +22,10 @@ const (
 	DefectUnknownFormat DefectKind = "unknown-format"
 	// DefectUnknownPeer is a track whose peer is not in the list of peers.
 	DefectUnknownPeer DefectKind = "unknown-peer"
+	// DefectTruncated is a file with a torn end.
+	DefectTruncated DefectKind = "truncated"
+	// DefectTimestamps is a file whose own timestamps are wrong and were corrected.
+	DefectTimestamps DefectKind = "timestamps"
 	// DefectNoFiles is a track or layer that lists no file at all.
 	DefectNoFiles DefectKind = "no-files"
 	// DefectBadTime is a time that was left out of account because it cannot be

@@ -1,0 +1,252 @@
+package capture
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"math"
+	"time"
+)
+
+// Index is what a pass over all tracks of an sfu capture has found: how each lies on the session clock, and what
+// is in it. It holds no media.
+type Index struct {
+	Tracks []*TrackIndex // in the manifest's order
+}
+
+// TrackIndex is what is known of one track.
+type TrackIndex struct {
+	Track   *Track
+	Mapping Mapping
+	Files   []FileIndex
+	Stats   ReadStats // of all its files
+	Units   int
+	Bytes   int64 // of all units
+	Damaged int   // units that lack packets
+	// Begin and End are the session times of the first unit and of the last one's end.
+	Begin, End time.Duration
+	Keys       []KeyUnit // every unit that decoding can begin at
+	Sizes      []SizeAt  // the first picture size and every change that a key frame told
+	Gaps       []Gap     // stretches without units: of sound from 40 ms on, of pictures from 1 s on
+	Defects    []Defect
+
+	mutes    []Gap // in session time
+	reports  []report
+	arrivals arrivalLog
+	holes    []hole
+	sizes    []hole // ticks and width<<32|height
+	squeezed bool   // timestamps add durations up, so that gaps have vanished from them
+}
+
+// FileIndex is what is known of one file of a track.
+type FileIndex struct {
+	File        *File
+	Base        int64 // ticks from the track's first file to this one's zero
+	First, Last int64 // ticks of the first unit and of the last one's end, on the track's axis
+	Units       int
+	// num and den stretch the file's ticks where its header lies about their length.
+	num, den int64
+	started  time.Duration // of the first packet in the session
+	length   time.Duration // wall time from the first to the last packet, 0 = unknown
+}
+
+// KeyUnit is a unit that decoding can begin at.
+type KeyUnit struct {
+	Unit int // its number in the track, from 0
+	At   time.Duration
+}
+
+// SizeAt says from when on a picture has a size.
+type SizeAt struct {
+	At            time.Duration
+	Width, Height int
+}
+
+// Gap is a stretch of the session.
+type Gap struct{ From, To time.Duration }
+
+// hole is a stretch of ticks.
+type hole struct{ from, to int64 }
+
+const (
+	soundHole   = 40 * time.Millisecond
+	pictureHole = time.Second
+	mostHoles   = 100_000
+)
+
+// BuildIndex reads all tracks of an sfu capture once and lays them on the session clock. Files that are missing or
+// broken are defects of their tracks; the error is ctx's or the machine's.
+func BuildIndex(ctx context.Context, c *Capture) (*Index, error) {
+	ix := &Index{}
+	for i := range c.Manifest.Tracks {
+		t, err := c.indexTrack(ctx, &c.Manifest.Tracks[i])
+		if err != nil {
+			return nil, err
+		}
+		ix.Tracks = append(ix.Tracks, t)
+	}
+	for _, g := range groups(ix.Tracks) {
+		g.align()
+	}
+	for _, t := range ix.Tracks {
+		t.place()
+	}
+	return ix, nil
+}
+
+func (c *Capture) indexTrack(ctx context.Context, track *Track) (*TrackIndex, error) {
+	t := &TrackIndex{Track: track, Mapping: Mapping{Rate: track.ClockRate}, arrivals: arrivalLog{rate: track.ClockRate}}
+	for _, m := range track.Muted {
+		from, to := c.Session.Offset(m.From.Time), time.Duration(math.MaxInt64)
+		if !m.To.IsZero() {
+			to = c.Session.Offset(m.To.Time)
+		}
+		t.mutes = append(t.mutes, Gap{from, to})
+	}
+	for i := range track.Files {
+		f := FileIndex{File: &track.Files[i], num: 1, den: 1}
+		err := c.indexFile(ctx, t, &f)
+		if ctx.Err() != nil {
+			return nil, ctx.Err()
+		}
+		if err != nil {
+			if !badFile(err) {
+				return nil, err
+			}
+			t.defect(DefectUnreadableFile, f.File.Path, "the file gives nothing: "+err.Error())
+			continue
+		}
+		t.Files = append(t.Files, f)
+	}
+	return t, nil
+}
+
+// badFile tells whether an error is the capture's and not the machine's.
+func badFile(err error) bool {
+	var input *InputError
+	return errors.As(err, &input) || errors.Is(err, fs.ErrNotExist)
+}
+
+func (t *TrackIndex) defect(kind DefectKind, file, detail string) {
+	if len(t.Defects) < 100 {
+		t.Defects = append(t.Defects, Defect{Kind: kind, Detail: detail, File: file, Track: t.Track.ID})
+	}
+}
+
+// indexFile reads one file to its end.
+func (c *Capture) indexFile(ctx context.Context, t *TrackIndex, f *FileIndex) (err error) {
+	r, closeAll, err := c.openUnits(t.Track, f.File)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, closeAll()) }()
+	s := &fileScan{t: t, f: f, c: c, firstKey: len(t.Keys), firstHole: len(t.holes), firstSize: len(t.sizes)}
+	for {
+		if s.units%512 == 0 && ctx.Err() != nil {
+			return ctx.Err()
+		}
+		u, err := r.Next()
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		if err != nil {
+			if s.units == 0 || !badFile(err) {
+				return err
+			}
+			t.defect(DefectUnreadableFile, f.File.Path, "reading ended early: "+err.Error())
+			break
+		}
+		s.unit(u, r)
+	}
+	if s.units == 0 {
+		return &InputError{File: f.File.Path, Reason: "no access unit is in it"}
+	}
+	return s.finish(r)
+}
+
+// openUnits opens a file of a track and the reader that its bytes ask for.
+func (c *Capture) openUnits(track *Track, file *File) (_ UnitReader, closeAll func() error, err error) {
+	f, err := c.OpenFile(file.Path)
+	if err != nil {
+		return nil, nil, err
+	}
+	closers := []io.Closer{f}
+	closeAll = func() error {
+		var errs []error
+		for i := len(closers) - 1; i >= 0; i-- {
+			errs = append(errs, closers[i].Close())
+		}
+		return errors.Join(errs...)
+	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, closeAll())
+		}
+	}()
+	info, err := f.Stat()
+	if err != nil {
+		return nil, nil, fmt.Errorf("size of %s: %w", file.Path, err)
+	}
+	if info.Size() == 0 {
+		return nil, nil, &InputError{File: file.Path, Reason: "the file is empty"}
+	}
+	cfg := ReaderConfig{Name: file.Path, Kind: track.Kind, Codec: track.Codec, ClockRate: track.ClockRate, Size: info.Size(), Length: c.fileLength(file)}
+	if file.Frames != "" {
+		frames, err := c.OpenFile(file.Frames)
+		if err == nil {
+			closers = append(closers, frames)
+			cfg.Frames = frames
+		} else if !badFile(err) {
+			return nil, nil, err
+		}
+	}
+	r, err := NewReader(file.Format, f, cfg)
+	if err != nil {
+		return nil, nil, err
+	}
+	closers = append(closers, r)
+	return r, closeAll, nil
+}
+
+// fileLength is the wall time of a file's packets as the manifest tells it, or the rest of the session, or 0.
+func (c *Capture) fileLength(f *File) time.Duration {
+	begin := f.StartedAt.Time
+	if f.StartedAt.IsZero() {
+		begin = c.Session.Start
+	}
+	end := f.EndedAt.Time
+	if f.EndedAt.IsZero() {
+		end = c.Session.Stop
+	}
+	if end.IsZero() || !end.After(begin) {
+		return 0
+	}
+	return end.Sub(begin)
+}
+
+// place gives everything that was noted in ticks its session time.
+func (t *TrackIndex) place() {
+	if t.Units == 0 {
+		return
+	}
+	for i := range t.Keys {
+		t.Keys[i].At = t.Mapping.Session(int64(t.Keys[i].At))
+	}
+	for _, s := range t.sizes {
+		t.Sizes = append(t.Sizes, SizeAt{At: t.Mapping.Session(s.from), Width: int(s.to >> 32), Height: int(s.to & math.MaxUint32)})
+	}
+	for _, h := range t.holes {
+		t.Gaps = append(t.Gaps, Gap{t.Mapping.Session(h.from), t.Mapping.Session(h.to)})
+	}
+	for i := 1; i < len(t.Mapping.Pieces); i++ { // the clock stood still: a gap that ticks do not show
+		at := t.Mapping.Pieces[i]
+		before := t.Mapping.Pieces[i-1].session(at.From, t.Mapping.Rate)
+		if at.At-before >= soundHole {
+			t.Gaps = append(t.Gaps, Gap{before, at.At})
+		}
+	}
+	first, last := t.Files[0], t.Files[len(t.Files)-1]
+	t.Begin, t.End = t.Mapping.Session(first.First), t.Mapping.Session(last.Last)
+}
