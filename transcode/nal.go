@@ -6,6 +6,8 @@ import (
 	"fmt"
 
 	"github.com/Eyevinn/mp4ff/avc"
+
+	"rushes/transcode/internal/av"
 )
 
 // H.264 NAL unit types (ITU-T H.264, table 7-1).
@@ -15,15 +17,13 @@ const (
 	nalPPS = 8
 )
 
-var startCode = []byte{0, 0, 1}
-
 // splitAnnexB appends the NAL units of an access unit in Annex B form to units, without start codes and
 // without the zero bytes that may follow a unit (ITU-T H.264, B.1).
 func splitAnnexB(units [][]byte, data []byte) [][]byte {
-	at := bytes.Index(data, startCode)
+	at := av.StartCode(data)
 	for at >= 0 {
 		data = data[at+3:]
-		at = bytes.Index(data, startCode)
+		at = av.StartCode(data)
 		unit := data
 		if at >= 0 {
 			unit = data[:at]

@@ -61,6 +61,8 @@ type Error struct {
 	Code   int    // AVERROR
 	Text   string // av_strerror
 	Detail string // libav's own log line, may be empty
+
+	machine bool // a read or write failed
 }
 
 // Error gives one line without a trailing full stop.
@@ -76,14 +78,9 @@ func (e *Error) Error() string {
 	return s
 }
 
-// Invalid tells that the bytes are to blame, not the machine.
-func (e *Error) Invalid() bool {
-	switch C.int(e.Code) {
-	case C.AVERROR_INVALIDDATA, C.AVERROR_EOF, C.AVERROR_PATCHWELCOME, C.AVERROR_DECODER_NOT_FOUND, C.AVERROR_DEMUXER_NOT_FOUND, C.AVERROR_STREAM_NOT_FOUND:
-		return true
-	}
-	return false
-}
+// Invalid tells, of an error of an Input or a Decoder, that the bytes are to blame, not the machine. Demuxers give
+// any code for bad bytes, even EIO, and ENOMEM for a size that no file has, so that it goes by whether a read failed.
+func (e *Error) Invalid() bool { return !e.machine && C.int(e.Code) != C.AVERROR_EXIT }
 
 func newError(op, name string, stream int, code C.int, obj unsafe.Pointer) error {
 	switch {

@@ -105,6 +105,9 @@ func (in *Input) fail(ctx context.Context, op string, stream int, e error, obj u
 	errors.As(e, &code)
 	err := newError(op, in.name, stream, C.int(code), obj)
 	if cause := in.io.failed(); cause != nil {
+		if e := (*Error)(nil); errors.As(err, &e) {
+			e.machine = true
+		}
 		return fmt.Errorf("%w: %w", err, cause)
 	}
 	return err
@@ -177,15 +180,14 @@ func (in *Input) ReadPacket(ctx context.Context, p *Packet) error {
 	if err := ctx.Err(); err != nil {
 		return fmt.Errorf("read %s: %w", in.name, err)
 	}
-	var c C.rushes_packet
-	r := C.rushes_read(in.context(), p.context(), &c)
+	r := C.rushes_read(in.io.c, in.context(), p.context())
 	if r == C.AVERROR_EOF && in.io.failed() == nil {
 		return newError("read", in.name, -1, r, nil)
 	}
 	if r < 0 {
 		return in.fail(ctx, "read", -1, astiav.Error(r), unsafe.Pointer(in.context()))
 	}
-	p.fill(&c)
+	p.fill(&in.io.c.packet)
 	return nil
 }
 

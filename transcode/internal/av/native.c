@@ -9,6 +9,9 @@
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
+#ifdef __SSE2__
+#include <emmintrin.h>
+#endif
 
 extern int rushesReadAt(uintptr_t handle, int64_t off, uint8_t *buf, int n);
 extern int rushesWriteAt(uintptr_t handle, int64_t off, uint8_t *buf, int n);
@@ -151,11 +154,31 @@ void rushes_packet_info(const AVPacket *p, rushes_packet *o) {
     if (!o->extradata) o->extradata_size = 0;
 }
 
-int rushes_read(AVFormatContext *fc, AVPacket *p, rushes_packet *o) {
+int rushes_read(rushes_io *io, AVFormatContext *fc, AVPacket *p) {
     av_packet_unref(p);
     int r = av_read_frame(fc, p);
-    if (r >= 0) rushes_packet_info(p, o);
+    if (r >= 0) rushes_packet_info(p, &io->packet);
     return r;
+}
+
+static int64_t start_code_plain(const uint8_t *p, int64_t i, int64_t n) {
+    for (; i + 2 < n; i++)
+        if (p[i] == 0 && p[i + 1] == 0 && p[i + 2] == 1) return i;
+    return -1;
+}
+
+int64_t rushes_start_code(const uint8_t *p, int64_t n) {
+    int64_t i = 0;
+#ifdef __SSE2__
+    const __m128i zero = _mm_setzero_si128(), one = _mm_set1_epi8(1);
+    for (; i + 18 <= n; i += 16) {
+        __m128i a = _mm_or_si128(_mm_loadu_si128((const __m128i *)(p + i)), _mm_loadu_si128((const __m128i *)(p + i + 1)));
+        __m128i b = _mm_cmpeq_epi8(_mm_loadu_si128((const __m128i *)(p + i + 2)), one);
+        int found = _mm_movemask_epi8(_mm_and_si128(_mm_cmpeq_epi8(a, zero), b));
+        if (found) return i + __builtin_ctz(found);
+    }
+#endif
+    return start_code_plain(p, i, n);
 }
 
 void rushes_frame_info(const AVFrame *f, rushes_frame *o) {
@@ -291,28 +314,52 @@ void rushes_fill(AVFrame *f, int x, int y, int w, int h, int Y, int U, int V) {
 
 static inline uint8_t clip8(int v) { return v < 0 ? 0 : v > 255 ? 255 : v; }
 
-// k: what of Cb and Cr goes to Y, Cb, Cr, in 1/8192 (k[2], k[5] less one). The chroma sample of a
-// 2x2 block serves all four of its luma samples.
-__attribute__((optimize("O3"))) static void matrix_rows(uint8_t *restrict y0, uint8_t *restrict y1, uint8_t *restrict u, uint8_t *restrict v, int n, const int16_t *k) {
-    const int16_t yu = k[0], yv = k[1], uu = k[2], uv = k[3], vu = k[4], vv = k[5];
+#if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__)
+#define WIDE __attribute__((optimize("O3"), target_clones("avx2", "default")))
+#else
+#define WIDE
+#endif
+
+// Both loops are so plain that the compiler makes vectors of them; source and destination may be the same.
+// k: what of Cb and Cr goes to Y, Cb, Cr, in 1/8192 (k[2], k[5] less one). dy is what the luma changes by:
+// the chroma sample of a 2x2 block serves all four of its luma samples.
+WIDE static void matrix_chroma(const uint8_t *su, const uint8_t *sv, uint8_t *du, uint8_t *dv, int16_t *dy, int n, const int16_t *k) {
+    const int yu = k[0], yv = k[1], uu = k[2], uv = k[3], vu = k[4], vv = k[5];
+#pragma GCC ivdep
     for (int i = 0; i < n; i++) {
-        int b = u[i] - 128, r = v[i] - 128;
-        int dy = (yu * b + yv * r + 4096) >> 13;
-        u[i] = clip8(u[i] + ((uu * b + uv * r + 4096) >> 13));
-        v[i] = clip8(v[i] + ((vu * b + vv * r + 4096) >> 13));
-        y0[2 * i] = clip8(y0[2 * i] + dy);
-        y0[2 * i + 1] = clip8(y0[2 * i + 1] + dy);
-        y1[2 * i] = clip8(y1[2 * i] + dy);
-        y1[2 * i + 1] = clip8(y1[2 * i + 1] + dy);
+        int u = su[i], v = sv[i], b = u - 128, r = v - 128;
+        dy[2 * i] = dy[2 * i + 1] = (yu * b + yv * r + 4096) >> 13;
+        du[i] = clip8(u + ((uu * b + uv * r + 4096) >> 13));
+        dv[i] = clip8(v + ((vu * b + vv * r + 4096) >> 13));
     }
 }
 
-void rushes_matrix_420(AVFrame *f, int x, int y, int w, int h, const int16_t k[6]) {
+WIDE static void matrix_luma(const uint8_t *s, uint8_t *d, const int16_t *dy, int n) {
+#pragma GCC ivdep
+    for (int i = 0; i < n; i++) {
+        int16_t v = s[i] + dy[i];
+        v = v < 0 ? 0 : v;
+        d[i] = v > 255 ? 255 : v;
+    }
+}
+
+static uint8_t *at_420(const AVFrame *f, int plane, int x, int y) {
+    int sh = plane ? 1 : 0;
+    return f->data[plane] + (int64_t)(y >> sh) * f->linesize[plane] + (x >> sh);
+}
+
+// What is known of a strip's chroma stays near until its luma comes.
+enum { STRIP = 512 };
+
+void rushes_matrix_420(const AVFrame *s, int sx, int sy, AVFrame *d, int x, int y, int w, int h, const int16_t k[6]) {
+    int16_t dy[STRIP];
     for (int r = 0; r + 1 < h; r += 2) {
-        uint8_t *y0 = f->data[0] + (int64_t)(y + r) * f->linesize[0] + x;
-        uint8_t *u = f->data[1] + (int64_t)((y + r) >> 1) * f->linesize[1] + (x >> 1);
-        uint8_t *v = f->data[2] + (int64_t)((y + r) >> 1) * f->linesize[2] + (x >> 1);
-        matrix_rows(y0, y0 + f->linesize[0], u, v, w >> 1, k);
+        for (int c = 0; c + 1 < w; c += STRIP) {
+            int n = w - c < STRIP ? (w - c) & ~1 : STRIP, from = sx + c, to = x + c;
+            matrix_chroma(at_420(s, 1, from, sy + r), at_420(s, 2, from, sy + r), at_420(d, 1, to, y + r), at_420(d, 2, to, y + r), dy, n >> 1, k);
+            matrix_luma(at_420(s, 0, from, sy + r), at_420(d, 0, to, y + r), dy, n);
+            matrix_luma(at_420(s, 0, from, sy + r + 1), at_420(d, 0, to, y + r + 1), dy, n);
+        }
     }
 }
 

@@ -13,6 +13,14 @@
 #include <stdint.h>
 #include <stdlib.h>
 
+typedef struct rushes_packet {
+    int64_t pts, dts, duration, pos;
+    uint8_t *data;
+    int size, stream, flags;
+    const uint8_t *extradata;
+    size_t extradata_size;
+} rushes_packet;
+
 // rushes_io is the opaque behind an AVIOContext: a descriptor, or (fd < 0) a Go handle.
 typedef struct rushes_io {
     int fd;
@@ -21,6 +29,7 @@ typedef struct rushes_io {
     int interrupted; // written by any thread, atomically
     int failed;      // errno of the last failed read or write
     AVIOContext *avio;
+    rushes_packet packet; // what rushes_read has read: no Go memory, which cgo would have to look through
 } rushes_io;
 
 rushes_io *rushes_io_new(int fd, uintptr_t handle, int64_t size, int writable);
@@ -45,16 +54,11 @@ typedef struct rushes_stream {
 
 int rushes_stream_info(AVFormatContext *fc, int i, rushes_stream *out);
 
-typedef struct rushes_packet {
-    int64_t pts, dts, duration, pos;
-    uint8_t *data;
-    int size, stream, flags;
-    const uint8_t *extradata;
-    size_t extradata_size;
-} rushes_packet;
-
 void rushes_packet_info(const AVPacket *p, rushes_packet *out);
-int rushes_read(AVFormatContext *fc, AVPacket *p, rushes_packet *out);
+int rushes_read(rushes_io *io, AVFormatContext *fc, AVPacket *p);
+
+// rushes_start_code gives where the first 00 00 01 begins, or -1.
+int64_t rushes_start_code(const uint8_t *p, int64_t n);
 
 typedef struct rushes_frame {
     int64_t pts, duration;
@@ -93,7 +97,8 @@ int rushes_scale(struct SwsContext *sws, const AVFrame *src, AVFrame *dst, int x
 struct SwsContext *rushes_sws(int sw, int sh, int sf, int srange, int smatrix, int dw, int dh, int df, int drange, int dmatrix, int flags);
 void rushes_copy_420(const AVFrame *src, AVFrame *dst, int x, int y);
 void rushes_fill(AVFrame *f, int x, int y, int w, int h, int Y, int U, int V);
-void rushes_matrix_420(AVFrame *f, int x, int y, int w, int h, const int16_t k[6]);
+// rushes_matrix_420 draws the part of src at sx, sy in another matrix at x, y of dst, which may be src itself.
+void rushes_matrix_420(const AVFrame *src, int sx, int sy, AVFrame *dst, int x, int y, int w, int h, const int16_t k[6]);
 
 int rushes_swr_open(SwrContext **s, int in_rate, int in_fmt, const AVFrame *like, int out_rate, int out_channels);
 int rushes_swr_run(SwrContext *s, const AVFrame *in, float *l, float *r, int room);

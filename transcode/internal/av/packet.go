@@ -2,6 +2,8 @@ package av
 
 /*
 #include "native.h"
+#cgo noescape rushes_start_code
+#cgo nocallback rushes_start_code
 */
 import "C"
 
@@ -58,6 +60,11 @@ func (p *Packet) Data() []byte {
 		return nil
 	}
 	return unsafe.Slice((*byte)(p.data), p.size)
+}
+
+// StartCode gives where the first start code (00 00 01; ITU-T H.264, B.1.1) begins in data, or -1.
+func StartCode(data []byte) int {
+	return int(C.rushes_start_code((*C.uint8_t)(unsafe.SliceData(data)), C.int64_t(len(data))))
 }
 
 // NewExtradata is a copy of the codec configuration that begins to apply with this packet, nil when it stays.

@@ -41,8 +41,11 @@ func (s *Scaler) Draw(dst, src *Frame, to Rect) error {
 	fullRange := src.Color.Range == 2 || isFullRange(src.Format)
 	planar := src.Format == YUV420P || src.Format == C.AV_PIX_FMT_YUVJ420P
 	if planar && !fullRange && dst.Format == YUV420P && src.Width == to.W && src.Height == to.H {
-		C.rushes_copy_420(src.context(), dst.context(), C.int(to.X), C.int(to.Y))
-		s.toBT709(dst, to, m)
+		if m == 1 {
+			C.rushes_copy_420(src.context(), dst.context(), C.int(to.X), C.int(to.Y))
+		} else {
+			s.toBT709(src, 0, 0, dst, to, m)
+		}
 		return nil
 	}
 	if err := s.prepare(src, dst, to, fullRange, m); err != nil {
@@ -51,8 +54,8 @@ func (s *Scaler) Draw(dst, src *Frame, to Rect) error {
 	if r := C.rushes_scale(s.sws, src.context(), dst.context(), C.int(to.X), C.int(to.Y)); r < 0 {
 		return newError("scale", fmt.Sprintf("%dx%d %v", src.Width, src.Height, src.Format), -1, r, nil)
 	}
-	if dst.Format == YUV420P && isYUV(src.Format) {
-		s.toBT709(dst, to, m)
+	if dst.Format == YUV420P && isYUV(src.Format) && m != 1 {
+		s.toBT709(dst, to.X, to.Y, dst, to, m)
 	}
 	return nil
 }
@@ -124,18 +127,15 @@ func isFullRange(f PixelFormat) bool {
 	return false
 }
 
-// toBT709 changes the matrix of a part of a picture in place.
-func (s *Scaler) toBT709(f *Frame, r Rect, from int) {
-	if from == 1 {
-		return
-	}
+// toBT709 draws the part of src at x, y with its matrix changed into the rectangle to of dst, which may be src.
+func (s *Scaler) toBT709(src *Frame, x, y int, dst *Frame, to Rect, from int) {
 	if s.matrixOf != from {
 		for i, v := range matrixCoefficients(from) {
 			s.matrix[i] = C.int16_t(v)
 		}
 		s.matrixOf = from
 	}
-	C.rushes_matrix_420(f.context(), C.int(r.X), C.int(r.Y), C.int(r.W), C.int(r.H), &s.matrix[0])
+	C.rushes_matrix_420(src.context(), C.int(x), C.int(y), dst.context(), C.int(to.X), C.int(to.Y), C.int(to.W), C.int(to.H), &s.matrix[0])
 }
 
 // matrixCoefficients is what of Cb and Cr goes to Y, Cb and Cr when a limited-range picture changes from a
