@@ -106,6 +106,7 @@ func Convert(ctx context.Context, rec Recording, out mp4.File) (*Result, error) 
 type plan struct {
 	rec          Recording
 	parts        []plannedPart
+	feed         *trackFeed // in place of reading the parts' files
 	defects      []Defect // found while planning
 	video, audio *trackPlan
 	cuts         cutter

@@ -129,7 +129,11 @@ func newAudioEncoder(r *run) (e *audioEncoder, err error) {
 	if e.sink, err = newAACSink(outputRate, channels, r.rec.Audio.BitRate, e.write); err != nil {
 		return e, err
 	}
-	e.line = soundLine{rate: outputRate, channels: channels, next: noTime, res: e.res, out: e.sound, gap: e.gap}
+	jitter := int64(hardGap)
+	if r.feed != nil {
+		jitter = trackGap
+	}
+	e.line = soundLine{jitter: jitter, rate: outputRate, channels: channels, next: noTime, res: e.res, out: e.sound, gap: e.gap}
 	e.track, err = r.mux.w.AddTrack(mp4.Track{Timescale: outputRate, Audio: &mp4.Audio{Codec: "mp4a", Config: e.sink.enc.Extradata(),
 		SampleRate: outputRate, Channels: channels, BitRate: r.rec.Audio.BitRate}})
 	return e, err

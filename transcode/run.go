@@ -118,11 +118,8 @@ func (p *plan) run(ctx context.Context, out mp4.File) (res *Result, err error) {
 	if err := r.openLanes(ctx); err != nil {
 		return nil, err
 	}
-	end := p.start
-	for i := range p.parts {
-		if end, err = r.readPart(ctx, i, end, &position); err != nil {
-			return nil, err
-		}
+	if err := r.readAll(ctx, &position); err != nil {
+		return nil, err
 	}
 	for _, kind := range []av.Kind{av.KindVideo, av.KindAudio} {
 		if l := r.lanes[kind]; l != nil {
@@ -132,6 +129,20 @@ func (p *plan) run(ctx context.Context, out mp4.File) (res *Result, err error) {
 		}
 	}
 	return r.result()
+}
+
+// readAll hands everything to the lanes, from the tracks' feed or from the recording's files.
+func (r *run) readAll(ctx context.Context, position *func() int64) (err error) {
+	if r.feed != nil {
+		return r.feed.read(ctx, r)
+	}
+	end := r.start
+	for i := range r.parts {
+		if end, err = r.readPart(ctx, i, end, position); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (r *run) result() (*Result, error) {
@@ -277,6 +288,12 @@ func (r *run) packet(ctx context.Context, part int, c *clock, pkt *av.Packet) er
 	if pkt.PTS != av.NoPTS {
 		u.pts = nanos(pkt.PTS, s.TimeBase)
 	} else {
+		u.pts = u.dts
+	}
+	if u.dur > int64(forwardJump) {
+		u.dur = 0 // made of broken timestamps, as a rule; the next one tells
+	}
+	if u.dts != noTime && abs(u.pts-u.dts) > int64(forwardJump) {
 		u.pts = u.dts
 	}
 	order := u.dts

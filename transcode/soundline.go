@@ -18,11 +18,13 @@ type soundLine struct {
 	out      func(channels [][]float32) error
 	gap      func(at, n int64)
 	zeros    [][]float32
-	exact    bool // the next block goes where its timestamp says: the time line was cut before it
+	jitter   int64 // ms: hardGap or trackGap
+	exact    bool  // the next block goes where its timestamp says: the time line was cut before it
 }
 
 const (
-	hardGap      = 60 // ms by which sound must be off to be a gap or an overlap, not jitter
+	hardGap      = 60 // ms by which sound must be off to be a gap or an overlap, not jitter, where a file's timestamps tell
+	trackGap     = 8  // the same where they are RTP times, which do not jitter
 	exactGap     = 1  // the same where the time line was cut
 	softDrift    = 3  // ms of lasting difference that begin a correction
 	correctionMS = 8_000
@@ -35,14 +37,14 @@ func (l *soundLine) block(at int64, channels [][]float32) error {
 	}
 	off := at - l.next
 	ms := int64(l.rate / 1000)
-	most := hardGap * ms
+	most := l.jitter * ms
 	if l.exact {
 		most = exactGap * ms
 	}
 	switch {
 	case off > most:
 		l.exact = false
-		if off > hardGap*ms {
+		if off > l.jitter*ms {
 			l.gap(l.next, off)
 		}
 		if err := l.silence(off); err != nil {

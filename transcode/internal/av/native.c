@@ -270,6 +270,25 @@ int rushes_open_encoder(const AVCodec *codec, const rushes_codec_spec *s, AVDict
     return r;
 }
 
+int rushes_add_stream(AVFormatContext *fc, enum AVCodecID id, int video, const rushes_codec_spec *s) {
+    AVStream *st = avformat_new_stream(fc, NULL);
+    if (!st) return AVERROR(ENOMEM);
+    AVCodecParameters *p = st->codecpar;
+    st->time_base = (AVRational){s->tb_num, s->tb_den};
+    p->codec_id = id;
+    p->codec_type = video ? AVMEDIA_TYPE_VIDEO : AVMEDIA_TYPE_AUDIO;
+    p->width = s->width, p->height = s->height;
+    p->sample_rate = s->sample_rate;
+    if (s->channels > 0) av_channel_layout_default(&p->ch_layout, s->channels);
+    if (s->extradata_size > 0) {
+        p->extradata = av_mallocz(s->extradata_size + AV_INPUT_BUFFER_PADDING_SIZE);
+        if (!p->extradata) return AVERROR(ENOMEM);
+        memcpy(p->extradata, s->extradata, s->extradata_size);
+        p->extradata_size = s->extradata_size;
+    }
+    return st->index;
+}
+
 int rushes_encoder_stream(AVFormatContext *fc, AVCodecContext *c) {
     AVStream *st = avformat_new_stream(fc, NULL);
     if (!st) return AVERROR(ENOMEM);

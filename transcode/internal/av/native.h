@@ -91,6 +91,7 @@ typedef struct rushes_codec_spec {
 // Both give a context that avcodec_free_context frees; opts is consumed.
 int rushes_open_decoder(const AVCodec *codec, const rushes_codec_spec *s, AVCodecContext **out);
 int rushes_open_encoder(const AVCodec *codec, const rushes_codec_spec *s, AVDictionary **opts, AVCodecContext **out);
+int rushes_add_stream(AVFormatContext *fc, enum AVCodecID id, int video, const rushes_codec_spec *s);
 int rushes_encoder_stream(AVFormatContext *fc, AVCodecContext *c);
 
 int rushes_scale(struct SwsContext *sws, const AVFrame *src, AVFrame *dst, int x, int y);

@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"runtime"
 	"unsafe"
 
 	"github.com/asticode/go-astiav"
@@ -45,6 +46,24 @@ func (o *Output) context() *C.AVFormatContext { return (*C.AVFormatContext)(cptr
 // AddEncoder gives the muxer a stream for what e encodes, and its index.
 func (o *Output) AddEncoder(e *Encoder) (int, error) {
 	r := C.rushes_encoder_stream(o.context(), e.cc)
+	if r < 0 {
+		return 0, newError("add a stream to", o.name, -1, r, nil)
+	}
+	return int(r), nil
+}
+
+// AddStream gives the muxer a stream for packets that are copied, and its index. Of s, Kind, Codec, TimeBase, size or
+// rate and channels, and Extradata count.
+func (o *Output) AddStream(s *Stream) (int, error) {
+	c := C.rushes_codec_spec{tb_num: C.int(s.TimeBase.Num), tb_den: C.int(s.TimeBase.Den), width: C.int(s.Width), height: C.int(s.Height),
+		sample_rate: C.int(s.SampleRate), channels: C.int(s.Channels)}
+	if len(s.Extradata) > 0 {
+		var pin runtime.Pinner
+		defer pin.Unpin()
+		pin.Pin(&s.Extradata[0])
+		c.extradata, c.extradata_size = (*C.uint8_t)(&s.Extradata[0]), C.int(len(s.Extradata))
+	}
+	r := C.rushes_add_stream(o.context(), codecID(s.Codec), cbool(s.Kind == KindVideo), &c)
 	if r < 0 {
 		return 0, newError("add a stream to", o.name, -1, r, nil)
 	}
