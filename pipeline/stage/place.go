@@ -41,16 +41,13 @@ func (f closeFunc) Close() error { return f() }
 // hold a room and a millisecond, which two recordings may share. Nobody else chooses until the job's assets are in
 // the catalog and the run has ended.
 func (j *jobRun) choosePlaces(ctx context.Context, run *pipeline.Run) error {
-	todo := j.todo()
-	if len(todo) == 0 {
-		return nil
-	}
+	// Taken even with nothing to do, so that the lock of a process that was killed is cleared away.
 	lock, err := openScratch(ctx, j.cfg.Scratch, "places", nil)
 	if err != nil {
-		return fmt.Errorf("look for the places of %d assets: %w", len(todo), err)
+		return fmt.Errorf("lock the places in the store: %w", err)
 	}
 	run.CloseLater("the lock on places in the store", closeFunc(lock.Remove))
-	for _, p := range todo {
+	for _, p := range j.todo() {
 		taken, err := j.taken(ctx, p)
 		if err != nil {
 			return fmt.Errorf("look for the place of asset %s: %w", p.name, err)
