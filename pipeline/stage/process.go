@@ -1,6 +1,7 @@
 package stage
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -190,7 +191,8 @@ func (j *jobRun) renderOne(ctx context.Context, run *pipeline.Run, p *product) (
 	if err := errors.Join(err, f.Close()); err != nil {
 		return rendered{}, errors.Join(err, os.Remove(f.Name()))
 	}
-	run.Progress(pipeline.Progress{Done: furthest.Total, Total: furthest.Total, Media: r.Duration})
+	total := cmp.Or(furthest.Total, r.Size) // a short film is done before it has said anything
+	run.Progress(pipeline.Progress{Done: total, Total: total, Media: r.Duration})
 	return r, nil
 }
 

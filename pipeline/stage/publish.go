@@ -178,6 +178,13 @@ func (j *jobRun) put(ctx context.Context, path, key string, size int64, contentT
 	if err := j.cfg.Blobs.Put(ctx, key, f, blob.PutOptions{Size: info.Size(), ContentType: contentType}); err != nil {
 		return fmt.Errorf("publish %s: %w", key, err)
 	}
+	stored, err := j.cfg.Blobs.Stat(ctx, key)
+	if err != nil {
+		return fmt.Errorf("publish %s: look at what is stored: %w", key, err)
+	}
+	if stored.Size != info.Size() {
+		return fmt.Errorf("publish %s: %d of %d bytes are stored", key, stored.Size, info.Size())
+	}
 	return nil
 }
 
