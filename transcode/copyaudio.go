@@ -36,6 +36,9 @@ type audioCopier struct {
 
 func newAudioCopier(r *run) (*audioCopier, error) {
 	s := r.audio.first
+	if s.Channels < 1 || s.Channels > 8 {
+		return nil, &needsEncoding{av.KindAudio, fmt.Sprintf("%d channels", s.Channels)}
+	}
 	config, adts, err := aacConfig(s.Extradata, r.audio.config)
 	if err != nil {
 		return nil, &needsEncoding{av.KindAudio, err.Error()}

@@ -152,6 +152,7 @@ func (c *videoCopier) write(u *unit, pts int64, idr bool) error {
 	if c.count > 0 && s.DTS <= c.lastDTS {
 		s.DTS = c.lastDTS + 1
 	}
+	s.PTS = max(s.PTS, s.DTS) // less is not valid; only damaged timestamps ask for it
 	c.lastDTS = s.DTS
 	c.count++
 	if c.config.lengthSize > 0 {
