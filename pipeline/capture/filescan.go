@@ -47,6 +47,9 @@ func (s *fileScan) unit(u *Unit, r UnitReader) {
 	if u.Damaged {
 		t.Damaged++
 	}
+	if t.Track.Codec == "OPUS" && len(u.Data) > 0 && u.Data[0]&4 != 0 { // RFC 6716, 3.1
+		t.Stereo = true
+	}
 	if u.Arrival >= 0 {
 		t.arrivals.add(s.f.Base+u.Ticks, s.f.started+u.Arrival)
 	}

@@ -23,8 +23,10 @@ type TrackIndex struct {
 	Files   []FileIndex
 	Stats   ReadStats // of all its files
 	Units   int
-	Bytes   int64 // of all units
-	Damaged int   // units that lack packets
+	Bytes   int64  // of all units
+	Damaged int    // units that lack packets
+	Stereo  bool   // a packet of sound has two channels
+	Config  []byte // codec configuration of the container, such as an AudioSpecificConfig
 	// Begin and End are the session times of the first unit and of the last one's end.
 	Begin, End time.Duration
 	Keys       []KeyUnit // every unit that decoding can begin at
@@ -173,7 +175,7 @@ func (c *Capture) openUnits(track *Track, file *File) (_ UnitReader, closeAll fu
 		return nil, nil, err
 	}
 	closers := []io.Closer{f}
-	closeAll = func() error {
+	closeOpen := func() error {
 		var errs []error
 		for i := len(closers) - 1; i >= 0; i-- {
 			errs = append(errs, closers[i].Close())
@@ -182,7 +184,7 @@ func (c *Capture) openUnits(track *Track, file *File) (_ UnitReader, closeAll fu
 	}
 	defer func() {
 		if err != nil {
-			err = errors.Join(err, closeAll())
+			err = errors.Join(err, closeOpen())
 		}
 	}()
 	info, err := f.Stat()
@@ -207,7 +209,7 @@ func (c *Capture) openUnits(track *Track, file *File) (_ UnitReader, closeAll fu
 		return nil, nil, err
 	}
 	closers = append(closers, r)
-	return r, closeAll, nil
+	return r, closeOpen, nil
 }
 
 // fileLength is the wall time of a file's packets as the manifest tells it, or the rest of the session, or 0.
@@ -249,4 +251,24 @@ func (t *TrackIndex) place() {
 	}
 	first, last := t.Files[0], t.Files[len(t.Files)-1]
 	t.Begin, t.End = t.Mapping.Session(first.First), t.Mapping.Session(last.Last)
+}
+
+// Drift is how much faster session time runs than the track's own clock, in millionths, to a tenth.
+func (t *TrackIndex) Drift() float64 {
+	if t.Units == 0 {
+		return 0
+	}
+	return math.Round(t.Mapping.Drift(t.Files[len(t.Files)-1].Last)*10) / 10
+}
+
+// Rate is about how many pictures a second the track has, over the time in which it has any.
+func (t *TrackIndex) Rate() float64 {
+	time := t.End - t.Begin
+	for _, g := range t.Gaps {
+		time -= g.To - g.From
+	}
+	if time <= 0 {
+		return 0
+	}
+	return float64(t.Units) / time.Seconds()
 }

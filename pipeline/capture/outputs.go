@@ -20,6 +20,9 @@ type Outputs struct {
 	// room-composite; sfu track and room-composite-legacy; live-stream room-vod
 	// and room-composite.
 	Assets []string `json:"assets"`
+	// TrackFormat is "" for tracks that are copied into the container of their
+	// codec, or "mp4" for tracks that are encoded as H.264 and AAC.
+	TrackFormat string `json:"track_format,omitempty"`
 	// Composition is the picture of room-composite-legacy.
 	Composition Composition `json:"composition"`
 	// Thumbnails are the stills of every asset that has a picture.

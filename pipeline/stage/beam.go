@@ -16,7 +16,8 @@ import (
 )
 
 // beamProducts is the one room-composite of a browser's recording.
-func beamProducts(c *capture.Capture, cfg *Config) ([]*product, error) {
+func beamProducts(_ context.Context, from *material) ([]*product, error) {
+	c, cfg := from.capture, from.cfg
 	m := c.Manifest
 	session := catalog.Session{RoomID: m.RoomID, SessionID: m.SessionID, StartedAt: m.StartedAt.Time}
 	p := &product{

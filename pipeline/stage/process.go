@@ -55,7 +55,7 @@ type Outcome struct {
 // waits for it, until ctx ends, and then takes what it has made. The error is that of the first product when none could be
 // made, or the trouble that ended the job; some failed products among others are in the Outcome only.
 func Process(ctx context.Context, cfg Config, c *capture.Capture, uri string) (_ Outcome, err error) {
-	products, err := products(c, &cfg)
+	products, err := products(ctx, c, &cfg)
 	if err != nil {
 		return Outcome{}, err
 	}

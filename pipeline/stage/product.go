@@ -107,26 +107,46 @@ func mediaDefects(defects []transcode.Defect) []catalog.Defect {
 	return out
 }
 
+// material is an open capture and what was found out about it, for the makers of products.
+type material struct {
+	capture *capture.Capture
+	cfg     *Config
+	tracks  *capture.Index // of an sfu capture, once a maker has asked for it
+}
+
+// index gives the index of the tracks, made with the first call.
+func (m *material) index(ctx context.Context) (_ *capture.Index, err error) {
+	if m.tracks == nil {
+		m.tracks, err = capture.BuildIndex(ctx, m.capture)
+	}
+	return m.tracks, err
+}
+
 // products lists what a capture's outputs ask for.
-func products(c *capture.Capture, cfg *Config) ([]*product, error) {
-	makers := map[capture.Source]map[string]func(*capture.Capture, *Config) ([]*product, error){
+func products(ctx context.Context, c *capture.Capture, cfg *Config) ([]*product, error) {
+	makers := map[capture.Source]map[string]func(context.Context, *material) ([]*product, error){
 		capture.SourceBeam: {capture.AssetRoomComposite: beamProducts},
+		capture.SourceSFU:  {capture.AssetTrack: trackProducts, capture.AssetStream: streamProducts},
 	}
 	bySource, ok := makers[c.Manifest.Source]
 	if !ok {
-		return nil, &capture.InputError{Field: "source", File: c.Name, Reason: fmt.Sprintf("%q captures cannot be processed by this version", c.Manifest.Source), Hint: "use a beam capture"}
+		return nil, &capture.InputError{Field: "source", File: c.Name, Reason: fmt.Sprintf("%q captures cannot be processed by this version", c.Manifest.Source), Hint: "use a beam or an sfu capture"}
 	}
 	var all []*product
+	m := &material{capture: c, cfg: cfg}
 	for _, name := range c.Manifest.Outputs.Assets {
 		maker, ok := bySource[name]
 		if !ok {
-			return nil, &capture.InputError{Field: "outputs.assets", File: c.Name, Reason: fmt.Sprintf("%q cannot be made of a %s capture", name, c.Manifest.Source)}
+			continue // a type that this version does not make yet: the others are made
 		}
-		made, err := maker(c, cfg)
+		made, err := maker(ctx, m)
 		if err != nil {
 			return nil, err
 		}
 		all = append(all, made...)
+	}
+	if len(all) == 0 {
+		return nil, &capture.InputError{Field: "outputs.assets", File: c.Name, Reason: fmt.Sprintf("nothing of %v can be made of this capture", c.Manifest.Outputs.Assets)}
 	}
 	return all, nil
 }
