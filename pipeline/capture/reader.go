@@ -74,6 +74,10 @@ func openReader(format Format, f FileReader, cfg ReaderConfig) (UnitReader, erro
 		return newIVFReader(f, cfg)
 	case FormatOgg:
 		return newOggReader(f, cfg)
+	case FormatRTPDump:
+		return newRTPDumpReader(f, cfg)
+	case FormatMJR:
+		return newMJRReader(f, cfg)
 	}
 	return nil, &InputError{File: cfg.Name, Reason: fmt.Sprintf("is %s, which is not read here", format)}
 }

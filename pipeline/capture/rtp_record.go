@@ -1,0 +1,72 @@
+package capture
+
+import (
+	"bufio"
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+)
+
+// dumpBuffer is what is read of a dump at once.
+const dumpBuffer = 256 << 10
+
+// recordReader reads the records of a dump one after the other and keeps account of what is left at the end.
+type recordReader struct {
+	in   *bufio.Reader
+	name string
+	size int64  // of the file, 0 unknown
+	pos  int64  // end of the last whole record
+	torn *int64 // gets the bytes that could not be used
+	done bool
+}
+
+func newRecordReader(f FileReader, cfg ReaderConfig) recordReader {
+	return recordReader{in: bufio.NewReaderSize(f, dumpBuffer), name: cfg.Name, size: cfg.Size}
+}
+
+// record passes over a record's header, which was peeked at, and reads the n bytes behind it into buf.
+func (r *recordReader) record(buf []byte, header, n int) ([]byte, error) {
+	if _, err := r.in.Discard(header); err != nil {
+		return buf, r.end(0, err)
+	}
+	if cap(buf) < n {
+		buf = make([]byte, n)
+	}
+	buf = buf[:n]
+	if got, err := io.ReadFull(r.in, buf); err != nil {
+		return buf, r.end(header+got, err)
+	}
+	r.pos += int64(header + n)
+	return buf, nil
+}
+
+// end notes what is left over of the file; left bytes of it have been read or looked at. Records have no mark by
+// which the next could be found again, so nothing behind a broken one is used.
+func (r *recordReader) end(left int, err error) error {
+	if !isEOF(err) {
+		return fmt.Errorf("reading %s: %w", r.name, err)
+	}
+	r.done = true
+	*r.torn = int64(left)
+	if r.size > r.pos {
+		*r.torn = r.size - r.pos
+	}
+	return io.EOF
+}
+
+// dumpHeaderError says why a file does not begin as its format does.
+func dumpHeaderError(name string, head []byte, magic, format string) error {
+	switch {
+	case len(head) == 0:
+		return &InputError{File: name, Reason: "the file is empty"}
+	case len(head) < len(magic) && bytes.HasPrefix([]byte(magic), head):
+		return &InputError{File: name, Reason: "the file ends within the " + format + " header"}
+	}
+	return &InputError{
+		File: name, Reason: "the file does not begin as " + format + " does", Hint: "check its \"format\" in the manifest",
+	}
+}
+
+// isEOF tells whether the file ended, between records or within one.
+func isEOF(err error) bool { return errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) }
