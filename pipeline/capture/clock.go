@@ -118,7 +118,7 @@ type point struct {
 }
 
 const (
-	leastDriftSpan   = 20 * time.Second // points nearer together than this say nothing about drift
+	leastDriftSpan   = time.Minute // points nearer together than this say nothing about drift
 	leastDriftPoints = 4
 	mostDrift        = 1000.0 // ppm; no oscillator is that bad, a fit that says so is wrong
 )
