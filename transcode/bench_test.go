@@ -244,13 +244,22 @@ func copyRounds(b *testing.B, in, out string) (ours, theirs []cost) {
 // BenchmarkTranscode makes H.264 and AAC of VP8 and Opus, beside the ffmpeg command line with the same settings.
 func BenchmarkTranscode(b *testing.B) {
 	dir := memoryDir(b)
-	made, real := filepath.Join(dir, "made.webm"), filepath.Join(dir, "real.webm")
-	ffmpeg(b, "-f", "lavfi", "-i", "mandelbrot=s=1280x720:r=30", "-f", "lavfi", "-i", "sine=f=440:r=48000", "-t", "60", "-vf", "noise=alls=6:allf=t",
-		"-pix_fmt", "yuv420p", "-c:v", "libvpx", "-deadline", "realtime", "-cpu-used", "8", "-b:v", "2500k", "-g", "300", "-c:a", "libopus", "-b:a", "48k", made)
-	inputs := map[string]string{"made-720p": made}
-	if beam := filepath.Join("..", "..", "shared", "captures", "beam-vp8", "recording.webm"); exists(beam) {
-		ffmpeg(b, "-stream_loop", "3", "-i", beam, "-map", "0", "-c", "copy", real)
-		inputs["browser"] = real
+	inputs := map[string]string{}
+	input := func(name string, args ...string) string {
+		inputs[name] = filepath.Join(dir, name+".webm")
+		ffmpeg(b, append(args, inputs[name])...)
+		return inputs[name]
+	}
+	made := input("made-720p", "-f", "lavfi", "-i", "mandelbrot=s=1280x720:r=30", "-f", "lavfi", "-i", "sine=f=440:r=48000", "-t", "20", "-vf", "noise=alls=6:allf=t",
+		"-pix_fmt", "yuv420p", "-c:v", "libvpx", "-deadline", "realtime", "-cpu-used", "8", "-b:v", "2500k", "-g", "300", "-c:a", "libopus", "-b:a", "48k")
+	input("made-720p-60s", "-stream_loop", "2", "-i", made, "-map", "0", "-c", "copy")
+	delete(inputs, "made-720p")
+	captures := filepath.Join("..", "..", "shared", "captures")
+	if beam := filepath.Join(captures, "beam-vp8", "recording.webm"); exists(beam) {
+		input("browser-screen-60s", "-stream_loop", "3", "-i", beam, "-map", "0", "-c", "copy")
+	}
+	if cam := filepath.Join(captures, "nine", "tracks", "p0"); exists(cam + "-cam.ivf") {
+		input("webcam-40s", "-i", cam+"-cam.ivf", "-i", cam+"-mic.ogg", "-map", "0", "-map", "1", "-c", "copy")
 	}
 	for _, name := range slices.Sorted(maps.Keys(inputs)) {
 		b.Run(name, func(b *testing.B) {

@@ -111,7 +111,7 @@ func (e *videoEncoder) chooseSize(ctx context.Context) error {
 }
 
 func (e *videoEncoder) makePools() error {
-	const packets, pictures = 32, 8
+	const packets, pictures = 32, 4 // few pictures: what the encoder takes is still in the processor's cache
 	e.packets, e.free = make(chan *videoPacket, packets), make(chan *videoPacket, packets)
 	e.frames, e.pool = make(chan *av.Frame, pictures), make(chan *av.Frame, pictures)
 	for range packets {

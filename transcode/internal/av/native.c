@@ -339,17 +339,32 @@ static inline uint8_t clip8(int v) { return v < 0 ? 0 : v > 255 ? 255 : v; }
 #define WIDE
 #endif
 
-// Both loops are so plain that the compiler makes vectors of them; source and destination may be the same.
+// The loops leave no room for anything but vectors; source and destination may be the same.
 // k: what of Cb and Cr goes to Y, Cb, Cr, in 1/8192 (k[2], k[5] less one). dy is what the luma changes by:
 // the chroma sample of a 2x2 block serves all four of its luma samples.
 WIDE static void matrix_chroma(const uint8_t *su, const uint8_t *sv, uint8_t *du, uint8_t *dv, int16_t *dy, int n, const int16_t *k) {
-    const int yu = k[0], yv = k[1], uu = k[2], uv = k[3], vu = k[4], vv = k[5];
+    int i = 0;
+#ifdef __SSE2__
+    const __m128i zero = _mm_setzero_si128(), mid = _mm_set1_epi16(128), half = _mm_set1_epi32(4096);
+    __m128i c[3], to[3];
+    for (int j = 0; j < 3; j++) c[j] = _mm_unpacklo_epi16(_mm_set1_epi16(k[2 * j]), _mm_set1_epi16(k[2 * j + 1]));
+    for (; i + 8 <= n; i += 8) {
+        __m128i u = _mm_unpacklo_epi8(_mm_loadl_epi64((const __m128i *)(su + i)), zero), v = _mm_unpacklo_epi8(_mm_loadl_epi64((const __m128i *)(sv + i)), zero);
+        __m128i b = _mm_sub_epi16(u, mid), r = _mm_sub_epi16(v, mid), lo = _mm_unpacklo_epi16(b, r), hi = _mm_unpackhi_epi16(b, r);
+        for (int j = 0; j < 3; j++)
+            to[j] = _mm_packs_epi32(_mm_srai_epi32(_mm_add_epi32(_mm_madd_epi16(lo, c[j]), half), 13), _mm_srai_epi32(_mm_add_epi32(_mm_madd_epi16(hi, c[j]), half), 13));
+        _mm_storeu_si128((__m128i *)(dy + 2 * i), _mm_unpacklo_epi16(to[0], to[0]));
+        _mm_storeu_si128((__m128i *)(dy + 2 * i + 8), _mm_unpackhi_epi16(to[0], to[0]));
+        _mm_storel_epi64((__m128i *)(du + i), _mm_packus_epi16(_mm_add_epi16(u, to[1]), zero));
+        _mm_storel_epi64((__m128i *)(dv + i), _mm_packus_epi16(_mm_add_epi16(v, to[2]), zero));
+    }
+#endif
 #pragma GCC ivdep
-    for (int i = 0; i < n; i++) {
+    for (; i < n; i++) {
         int u = su[i], v = sv[i], b = u - 128, r = v - 128;
-        dy[2 * i] = dy[2 * i + 1] = (yu * b + yv * r + 4096) >> 13;
-        du[i] = clip8(u + ((uu * b + uv * r + 4096) >> 13));
-        dv[i] = clip8(v + ((vu * b + vv * r + 4096) >> 13));
+        dy[2 * i] = dy[2 * i + 1] = (k[0] * b + k[1] * r + 4096) >> 13;
+        du[i] = clip8(u + ((k[2] * b + k[3] * r + 4096) >> 13));
+        dv[i] = clip8(v + ((k[4] * b + k[5] * r + 4096) >> 13));
     }
 }
 
