@@ -68,7 +68,7 @@ func badInputs() map[string]badInput {
 		"manifest is no JSON":  {given("", map[string]string{"capture.json": "version: 1"}), []string{"capture.json: "}},
 		"unknown version":      {given("", map[string]string{"capture.json": `{"version": 7, ` + valid + `}`}), []string{"capture.json: version: ", "7"}},
 		"unknown source":       {given("", map[string]string{"capture.json": `{"version": 1, "source": "fax"}`}), []string{"capture.json: source: ", "fax"}},
-		"unmade source":        {given("", map[string]string{"capture.json": sfuManifest}), []string{"source: ", `"sfu"`, "use a beam capture"}},
+		"unmade source":        {given("", map[string]string{"capture.json": liveManifest}), []string{"source: ", `"live-stream"`, "use a beam or an sfu capture"}},
 		"unknown asset":        {given("", map[string]string{"capture.json": `{"version": 1, "outputs": {"assets": ["gif"]}, ` + valid + `}`}), []string{"outputs.assets", "gif"}},
 		"parent folder":        {manifest("../talk.webm"), []string{"files[0].path", "'..' leaves the capture", "stays inside the capture"}},
 		"absolute path":        {manifest("/etc/passwd"), []string{"files[0].path", "absolute path", "stays inside the capture"}},
@@ -85,9 +85,8 @@ func badInputs() map[string]badInput {
 	}
 }
 
-const sfuManifest = `{"version": 1, "source": "sfu", "room_id": "r", "session_id": "s", "started_at": "2026-11-22T17:00:00Z",
-	"peers": [{"id": "p", "name": "P"}], "tracks": [{"id": "t", "peer_id": "p", "stream_id": "s", "kind": "audio", "codec": "OPUS",
-	"clock_rate": 48000, "files": [{"path": "a.ogg", "format": "ogg", "started_at": "2026-11-22T17:00:00Z"}]}]}`
+const liveManifest = `{"version": 1, "source": "live-stream", "room_id": "r", "session_id": "s", "started_at": "2026-11-22T17:00:00Z",
+	"layers": [{"name": "720p", "width": 1280, "height": 720, "bandwidth": 2112000, "playlist": "720p/index.m3u8"}]}`
 
 func link(t *testing.T, dir string) string {
 	t.Helper()
