@@ -225,6 +225,9 @@ func (e *audioEncoder) sound(channels [][]float32) error {
 }
 
 func (e *audioEncoder) gap(at, n int64) {
+	if e.r.feed != nil {
+		return // mutes and silence that was not sent are no defects of a track; the index knows its holes
+	}
 	e.r.defects.add(Defect{Kind: DefectGap, File: e.r.parts[e.part].Source.Name, Detail: fmt.Sprintf("no sound for %v at %v; silence put in",
 		show(n*int64(time.Second)/outputRate), show(at*int64(time.Second)/outputRate))})
 }

@@ -179,13 +179,13 @@ func renderTracks(ctx context.Context, c *capture.Capture, cfg *Config, g tracks
 	}
 	out := rendered{Size: res.Size, Duration: res.Duration, Start: res.Start, Width: res.Width, Height: res.Height, Defects: mediaDefects(res.Defects)}
 	var reports []syncReport
-	for _, t := range append(video, audio...) {
-		dropped := map[string]int{}
-		if t.Track.Kind == capture.KindVideo {
-			dropped = heldCounts(res.Held)
-			out.Defects = append(out.Defects, lossDefects(t, res.Held)...)
+	for i, t := range append(video, audio...) {
+		held := transcode.Held{}
+		if i == 0 && len(video) > 0 {
+			held = res.Held // of all the stream's pictures
 		}
-		reports = append(reports, newSyncReport(t, dropped, 0))
+		out.Defects = append(out.Defects, lossDefects(t, held)...)
+		reports = append(reports, newSyncReport(t, heldCounts(held), 0))
 	}
 	out.Sync, err = json.Marshal(reports)
 	return out, err
