@@ -74,6 +74,8 @@ func openReader(format Format, f FileReader, cfg ReaderConfig) (UnitReader, erro
 		return newIVFReader(f, cfg)
 	case FormatOgg:
 		return newOggReader(f, cfg)
+	case FormatWebM:
+		return newWebMReader(f, cfg)
 	case FormatH264:
 		return newAnnexBReader(f, cfg)
 	case FormatRTPDump:
