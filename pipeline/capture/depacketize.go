@@ -152,9 +152,11 @@ const (
 type h264Depacketizer struct {
 	packet codecs.H264Packet
 	open   bool // a fragmented NAL unit has begun and not ended
+	inBand bool // the sender sends parameter sets
 }
 
-// begins takes parameter sets, SEI, delimiters and slices that hold the first macroblock for a beginning.
+// begins takes parameter sets, SEI, delimiters and slices that hold the first macroblock for a beginning. A sender
+// that sends parameter sets puts them before each IDR picture, which may have another size than the one before.
 func (d *h264Depacketizer) begins(payload []byte) bool {
 	if len(payload) < 2 {
 		return false
@@ -171,6 +173,9 @@ func (d *h264Depacketizer) begins(payload []byte) bool {
 			return false
 		}
 		kind, body = payload[1]&31, payload[2:]
+	}
+	if kind == 5 && d.inBand {
+		return false
 	}
 	// first_mb_in_slice is 0 when its Exp-Golomb code begins with a one.
 	return kind > 5 && kind < 24 || kind >= 1 && kind <= 5 && body[0]&0x80 != 0
@@ -196,6 +201,7 @@ func (d *h264Depacketizer) push(unit, payload []byte) ([]byte, error) {
 	if err != nil {
 		return unit, err
 	}
+	d.inBand = d.inBand || len(media) > 4 && media[4]&31 == 7
 	return append(unit, media...), broken
 }
 

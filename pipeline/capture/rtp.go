@@ -314,7 +314,7 @@ type rtpClock struct {
 // last packet as it arrived after it, or one step later where arrival is not known.
 func (c *rtpClock) place(p *rtpPacket, rate int) {
 	step := int64(int32(p.ts - c.last))
-	if p.source != c.source {
+	if c.source != 0 && p.source != c.source {
 		step = max(c.step, 1)
 		if p.arrival >= 0 && c.arrival >= 0 {
 			step = max(durationTicks(p.arrival-c.arrival, rate), 1)

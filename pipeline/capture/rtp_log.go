@@ -65,13 +65,6 @@ func (l *rtpLog) first(p *rtpPacket) {
 	}
 }
 
-// changed notes that another source is followed; the first one is no change.
-func (l *rtpLog) changed(p *rtpPacket) {
-	if l.clock != nil || l.ssrc != 0 && l.ssrc != p.ssrc {
-		l.stats.SourceChanges++
-	}
-}
-
 // anchor notes whose clock the track's is now, and resolves the reports that waited for it.
 func (l *rtpLog) anchor(ssrc uint32, c *rtpClock) {
 	if l.clock != nil && l.ssrc == ssrc {

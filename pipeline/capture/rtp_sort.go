@@ -24,7 +24,6 @@ type rtpCandidate struct {
 func (t *rtpTrack) sort(p *rtpPacket) {
 	o := &t.order
 	if !o.live {
-		t.log.changed(p)
 		o.begin(p)
 		t.add(p, o.high)
 		return
@@ -138,7 +137,7 @@ func (t *rtpTrack) propose(p *rtpPacket, need int) {
 		t.jump(p, packets)
 		return
 	}
-	t.log.changed(p)
+	t.log.stats.SourceChanges++
 	t.follow(p, packets)
 }
 
