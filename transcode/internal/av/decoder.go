@@ -29,8 +29,10 @@ type DecoderSpec struct {
 	BitsPerCodedSample, BlockAlign int
 	Extradata                      []byte
 
-	Threads int  // 0 = one per core, more threads mean more frames in flight
-	Strict  bool // errors inside a frame are errors, not something to conceal
+	Threads int // 0 = one per core, more threads mean more frames in flight
+	// LowDelay gives every picture at once, for streams whose pictures are in the order of presentation.
+	LowDelay bool
+	Strict   bool // errors inside a frame are errors, not something to conceal
 }
 
 // Decoder gives the spec that decodes this stream.
@@ -61,7 +63,7 @@ func NewDecoder(spec DecoderSpec) (*Decoder, error) {
 		width: C.int(spec.Width), height: C.int(spec.Height),
 		sample_rate: C.int(spec.SampleRate), channels: C.int(spec.Channels),
 		bits_per_coded_sample: C.int(spec.BitsPerCodedSample), block_align: C.int(spec.BlockAlign),
-		threads: C.int(threads(spec.Threads)), explode: cbool(spec.Strict),
+		threads: C.int(threads(spec.Threads)), explode: cbool(spec.Strict), low_delay: cbool(spec.LowDelay),
 	}
 	if len(spec.Extradata) > 0 {
 		var pin runtime.Pinner

@@ -239,6 +239,7 @@ int rushes_open_decoder(const AVCodec *codec, const rushes_codec_spec *s, AVCode
     c->block_align = s->block_align;
     if (s->channels > 0) av_channel_layout_default(&c->ch_layout, s->channels);
     c->thread_count = s->threads;
+    if (s->low_delay) c->flags |= AV_CODEC_FLAG_LOW_DELAY;
     if (s->explode) c->err_recognition |= AV_EF_EXPLODE | AV_EF_CRCCHECK | AV_EF_BITSTREAM | AV_EF_BUFFER;
     if (r >= 0) r = avcodec_open2(c, codec, NULL);
     if (r < 0) avcodec_free_context(&c);

@@ -82,7 +82,7 @@ typedef struct rushes_codec_spec {
     int primaries, transfer, matrix, range;
     int sample_rate, channels, bits_per_coded_sample, block_align, initial_padding;
     int64_t bit_rate;
-    int threads, global_header, gop, explode, profile;
+    int threads, global_header, gop, explode, low_delay, profile;
     unsigned codec_tag;
     const uint8_t *extradata;
     int extradata_size;
