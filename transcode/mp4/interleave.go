@@ -12,7 +12,7 @@ const (
 	// in the processor's cache when it is written.
 	maxChunkBytes = 1 << 20
 	// holdBytes of samples are seen before the moov's size is extrapolated.
-	holdBytes = 8 << 20
+	holdBytes = 4 << 20
 	// spareBuffers is how many chunk buffers a track keeps for reuse.
 	spareBuffers = 4
 )
