@@ -107,7 +107,7 @@ type plan struct {
 	rec          Recording
 	parts        []plannedPart
 	feed         *trackFeed // in place of reading the parts' files
-	defects      []Defect // found while planning
+	defects      []Defect   // found while planning
 	video, audio *trackPlan
 	cuts         cutter
 	start        int64 // of the output in the session, ns

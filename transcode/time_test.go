@@ -66,7 +66,9 @@ func TestClock(t *testing.T) {
 func TestCutter(t *testing.T) {
 	t.Parallel()
 	second := func() *rapid.Generator[time.Duration] {
-		return rapid.Custom(func(t *rapid.T) time.Duration { return time.Duration(rapid.IntRange(0, 100).Draw(t, "s")) * time.Second })
+		return rapid.Custom(func(t *rapid.T) time.Duration {
+			return time.Duration(rapid.IntRange(0, 100).Draw(t, "s")) * time.Second
+		})
 	}
 	rapid.Check(t, func(t *rapid.T) {
 		pauses := rapid.SliceOfN(rapid.Custom(func(t *rapid.T) Interval {

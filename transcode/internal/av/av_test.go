@@ -131,6 +131,39 @@ func TestErrors(t *testing.T) {
 	require.ErrorIs(t, err, context.Canceled)
 }
 
+// TestInterruptedOpening ends the context, or breaks the disk, while the streams are being looked at: libav itself
+// is content with what it has by then.
+func TestInterruptedOpening(t *testing.T) {
+	t.Parallel()
+	ts := bytes.Repeat(append([]byte{0x47, 0x1f, 0xff, 0x10}, make([]byte, 184)...), 4000) // nothing but stuffing
+	ctx, cancel := context.WithCancel(t.Context())
+	_, err := OpenInput(ctx, Source{Name: "film.ts", R: &fading{data: ts, then: func() error { cancel(); return nil }}, Size: int64(len(ts))})
+	require.ErrorIs(t, err, context.Canceled)
+	_, err = OpenInput(t.Context(), Source{Name: "film.ts", R: &fading{data: ts, then: func() error { return errors.New("fire") }}, Size: int64(len(ts))})
+	var e *Error
+	require.ErrorAs(t, err, &e)
+	require.False(t, e.Invalid())
+}
+
+// fading calls then from the third read on.
+type fading struct {
+	data  []byte
+	reads int
+	then  func() error
+}
+
+func (f *fading) ReadAt(p []byte, off int64) (int, error) {
+	if f.reads++; f.reads > 2 {
+		if err := f.then(); err != nil {
+			return 0, err
+		}
+	}
+	if off >= int64(len(f.data)) {
+		return 0, io.EOF
+	}
+	return copy(p, f.data[off:]), nil
+}
+
 type broken struct{}
 
 func (broken) ReadAt([]byte, int64) (int, error) { return 0, errors.New("the disk is on fire") }

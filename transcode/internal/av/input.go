@@ -91,6 +91,10 @@ func OpenInput(ctx context.Context, src Source) (in *Input, err error) {
 	if e := in.fc.FindStreamInfo(nil); e != nil {
 		return in, in.fail(ctx, "read the streams of", -1, e, obj)
 	}
+	// libav makes do with what it has when reading ends early, whatever ended it.
+	if ctx.Err() != nil || in.io.failed() != nil {
+		return in, in.fail(ctx, "read the streams of", -1, astiav.ErrExit, obj)
+	}
 	return in, in.describe()
 }
 
@@ -181,7 +185,7 @@ func (in *Input) ReadPacket(ctx context.Context, p *Packet) error {
 		return fmt.Errorf("read %s: %w", in.name, err)
 	}
 	r := C.rushes_read(in.io.c, in.context(), p.context())
-	if r == C.AVERROR_EOF && in.io.failed() == nil {
+	if r == C.AVERROR_EOF && in.io.failed() == nil && ctx.Err() == nil {
 		return newError("read", in.name, -1, r, nil)
 	}
 	if r < 0 {
