@@ -29,7 +29,7 @@ func (c *cast) turns(s Session) []turn {
 		t.settle(u.at)
 		t.hear(u)
 	}
-	t.settle(s.Duration - 1)
+	t.settle(s.Duration)
 	return t.list
 }
 
@@ -55,9 +55,10 @@ func (t *turnTaker) hear(u utterance) {
 	}
 }
 
-// settle lets the one who waits take over if that happens until at.
+// settle lets the one who waits take over if that happens before at; at that very time, the word is with
+// whoever is heard then.
 func (t *turnTaker) settle(at time.Duration) {
-	if t.waiting == "" || t.free > at {
+	if t.waiting == "" || t.free >= at {
 		return
 	}
 	if st := t.cast.at(t.waiting, t.free); st != nil {
