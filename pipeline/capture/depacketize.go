@@ -144,6 +144,7 @@ func (d *vp9Depacketizer) size() (width, height int) { return d.width, d.height 
 
 // The RTP packet types of H.264 (RFC 6184, section 5.2).
 const (
+	avcSPS    = 7
 	h264STAPA = 24
 	h264FUA   = 28
 )
@@ -152,6 +153,8 @@ const (
 type h264Depacketizer struct {
 	packet codecs.H264Packet
 	open   bool // a fragmented NAL unit has begun and not ended
+	torn   bool // and a piece of it is missing
+	from   int  // where it begins in the unit
 	inBand bool // the sender sends parameter sets
 }
 
@@ -182,36 +185,41 @@ func (d *h264Depacketizer) begins(payload []byte) bool {
 }
 
 func (d *h264Depacketizer) push(unit, payload []byte) ([]byte, error) {
-	var broken error
 	if len(payload) >= 2 && payload[0]&31 == h264FUA {
-		first := payload[1]&0x80 != 0
-		switch {
-		case first && d.open:
-			d.gap()
-			broken = errHalfUnit
-		case !first && !d.open:
-			return unit, errFragment
-		}
-		d.open = payload[1]&0x40 == 0
-	} else if d.open {
-		d.gap()
-		broken = errHalfUnit
+		return d.fragment(unit, payload)
 	}
+	unit, broken := d.finish(unit)
 	media, err := d.packet.Unmarshal(payload)
 	if err != nil {
 		return unit, err
 	}
-	d.inBand = d.inBand || len(media) > 4 && media[4]&31 == 7
+	d.inBand = d.inBand || len(media) > 4 && media[4]&31 == avcSPS
 	return append(unit, media...), broken
 }
 
-// gap drops a NAL unit of which a piece is missing: pion would join the ends.
-func (d *h264Depacketizer) gap() { d.packet, d.open = codecs.H264Packet{}, false }
+// fragment appends a FU-A payload (section 5.8) in place: pion's collects the NAL unit first and copies it twice.
+func (d *h264Depacketizer) fragment(unit, payload []byte) ([]byte, error) {
+	var broken error
+	if payload[1]&0x80 != 0 {
+		unit, broken = d.finish(unit)
+		d.open, d.from = true, len(unit)
+		unit = append(unit, 0, 0, 0, 1, payload[0]&0xe0|payload[1]&31)
+	} else if !d.open || d.torn {
+		unit, _ = d.finish(unit)
+		return unit, errFragment
+	}
+	d.open = payload[1]&0x40 == 0
+	return append(unit, payload[2:]...), broken
+}
 
+func (d *h264Depacketizer) gap() { d.torn = d.open }
+
+// finish drops a NAL unit of which a piece is missing.
 func (d *h264Depacketizer) finish(unit []byte) ([]byte, error) {
-	if d.open {
-		d.gap()
-		return unit, errHalfUnit
+	open := d.open
+	d.open, d.torn = false, false
+	if open {
+		return unit[:d.from], errHalfUnit
 	}
 	return unit, nil
 }

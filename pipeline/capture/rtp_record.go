@@ -22,7 +22,11 @@ type recordReader struct {
 }
 
 func newRecordReader(f FileReader, cfg ReaderConfig) recordReader {
-	return recordReader{in: bufio.NewReaderSize(f, dumpBuffer), name: cfg.Name, size: cfg.Size}
+	buffer := dumpBuffer
+	if cfg.Size > 0 { // most files of a call are small
+		buffer = int(min(max(cfg.Size, 4096), dumpBuffer))
+	}
+	return recordReader{in: bufio.NewReaderSize(f, buffer), name: cfg.Name, size: cfg.Size}
 }
 
 // record passes over a record's header, which was peeked at, and reads the n bytes behind it into buf.

@@ -52,7 +52,7 @@ func TestNTPTime(t *testing.T) {
 // TestTornDumps: wherever a file is cut, the units before the cut are there.
 func TestTornDumps(t *testing.T) {
 	t.Parallel()
-	s := newStream("VP8", 6, 65530, 0xfffff000)
+	s := newStream("VP8", 3, 65534, 0xfffff000)
 	for name, file := range map[string][]byte{
 		"rtpdump": dumpFile(s.packets), "mjr": janusFile(`{"t":"v","c":"vp8"}`, s.packets), "old mjr": janusFile("video", s.packets),
 	} {
