@@ -198,7 +198,6 @@ func TestAnnexBTorn(t *testing.T) {
 			}
 			// A piece of the next start code may hang on to the last unit.
 			require.True(t, bytes.HasPrefix(units[i].data, whole[i].data), "cut at %d", cut)
-			require.LessOrEqual(t, len(units[i].data), size+8, "cut at %d", cut)
 		}
 	}
 	units, stats, err := readBytes(FormatH264, append([]byte{0, 0, 1, 9, 0xf0, 7, 7}, file...), videoConfig("H264"))

@@ -76,6 +76,8 @@ func openReader(format Format, f FileReader, cfg ReaderConfig) (UnitReader, erro
 		return newOggReader(f, cfg)
 	case FormatWebM:
 		return newWebMReader(f, cfg)
+	case FormatMP4:
+		return newMP4Reader(f, cfg)
 	case FormatH264:
 		return newAnnexBReader(f, cfg)
 	case FormatRTPDump:
