@@ -209,6 +209,11 @@ var testCodecs = []string{"VP8", "VP9", "H264", "AV1", "OPUS", "PCMU"}
 
 // newStream sends n frames, a key frame every 10, from the given sequence number and timestamp on.
 func newStream(codec string, n int, seq uint16, ts uint32) *stream {
+	return newSizedStream(codec, n, seq, ts, 4000, 1200)
+}
+
+// newSizedStream is newStream with frames below size and payloads up to mtu bytes.
+func newSizedStream(codec string, n int, seq uint16, ts uint32, size int, mtu uint16) *stream {
 	r := rand.New(rand.NewPCG(uint64(n), uint64(seq)))
 	s := &stream{codec: codec, cfg: ReaderConfig{Kind: KindVideo, Codec: codec, ClockRate: 90000}}
 	step := uint32(3000)
@@ -220,10 +225,10 @@ func newStream(codec string, n int, seq uint16, ts uint32) *stream {
 	}
 	pay := payloaderOf(codec)
 	for i := range n {
-		frame := testFrame(r, codec, i%10 == 0, 20+r.IntN(4000))
+		frame := testFrame(r, codec, i%10 == 0, 20+r.IntN(size))
 		s.frames = append(s.frames, frame)
 		s.ticks = append(s.ticks, int64(i)*int64(step))
-		payloads := pay.Payload(1200, frame)
+		payloads := pay.Payload(mtu, frame)
 		for j, p := range payloads {
 			s.packets = append(s.packets, sent{Header: rtp.Header{PayloadType: 96, SSRC: 7, SequenceNumber: seq, Timestamp: ts + uint32(i)*step,
 				Marker: j == len(payloads)-1}, payload: p, at: uint32(500 + i*20), frame: i})

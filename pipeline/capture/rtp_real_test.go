@@ -131,3 +131,27 @@ func TestRealJanus(t *testing.T) {
 	t.Logf("%+v", stats)
 	require.Len(t, audio, 529)
 }
+
+// TestRealReportsAgree holds what rtpdump files say of time against what the recorder of the same call wrote down.
+func TestRealReportsAgree(t *testing.T) {
+	t.Parallel()
+	c, err := Open(t.Context(), realCapture(t, "standup", "capture.json"))
+	require.NoError(t, err)
+	for _, track := range c.Manifest.Tracks {
+		path := realCapture(t, "standup", "rtp", track.ID+".rtpdump")
+		if _, err := os.Stat(path); err != nil {
+			continue // left out for its size
+		}
+		file := track.Files[0]
+		_, stats := readReal(t, path, ReaderConfig{Kind: track.Kind, Codec: track.Codec, ClockRate: track.ClockRate})
+		require.Equal(t, *file.FirstRTP, *stats.FirstRTP, track.ID)
+		require.WithinDuration(t, file.StartedAt.Time, stats.FirstWall, 5*time.Millisecond, track.ID)
+		require.Len(t, stats.Reports, len(file.SenderReports), track.ID)
+		for i, want := range file.SenderReports {
+			got := stats.Reports[i]
+			require.Equal(t, want.RTP, uint32(got.Ticks)+*stats.FirstRTP, track.ID)
+			require.WithinDuration(t, want.NTP.Time, got.NTP, time.Microsecond, track.ID)
+			require.WithinDuration(t, want.ReceivedAt.Time, got.ReceivedAt, 5*time.Millisecond, track.ID)
+		}
+	}
+}

@@ -52,7 +52,7 @@ func TestNTPTime(t *testing.T) {
 // TestTornDumps: wherever a file is cut, the units before the cut are there.
 func TestTornDumps(t *testing.T) {
 	t.Parallel()
-	s := newStream("VP8", 3, 65534, 0xfffff000)
+	s := newSizedStream("VP8", 4, 65534, 0xfffff000, 150, 60)
 	for name, file := range map[string][]byte{
 		"rtpdump": dumpFile(s.packets), "mjr": janusFile(`{"t":"v","c":"vp8"}`, s.packets), "old mjr": janusFile("video", s.packets),
 	} {
