@@ -10,8 +10,9 @@ type rtpOrder struct {
 	base   int64 // first sequence number given out
 	next   int64 // the one to give out next; before moving the lowest that came
 	high   int64 // highest that came
-	count  int   // packets in ring
-	lost   int   // missing before next, not yet told
+	highTS uint32
+	count  int // packets in ring
+	lost   int // missing before next, not yet told
 	seen   [1 << 16 / 64]uint64
 	run    int // packets in a row that seemed old
 	runSeq uint16
@@ -44,7 +45,9 @@ func (o *rtpOrder) mark(ext int64) {
 // insert puts a packet into the ring; the caller has checked that it is new and fits.
 func (o *rtpOrder) insert(p *rtpPacket) {
 	o.mark(p.ext)
-	o.high = max(o.high, p.ext)
+	if p.ext >= o.high {
+		o.high, o.highTS = p.ext, p.ts
+	}
 	if !o.moving {
 		o.next = min(o.next, p.ext)
 	}

@@ -8,6 +8,8 @@ const (
 	// rtpReturn is how many in a row, with none of the present source between, a source needs that was left, or
 	// one whose numbers went back.
 	rtpReturn = 16
+	// rtpOldest is how many seconds a packet that comes again may be old.
+	rtpOldest = 1800
 	// rtpNear is how far apart the numbers of packets on probation may be.
 	rtpNear = 16
 	// rtpOldSources bounds the sources that are remembered.
@@ -65,13 +67,7 @@ func (t *rtpTrack) older(p *rtpPacket, ext int64) {
 		t.add(p, ext)
 		return
 	}
-	if o.run > 0 && p.seq == o.runSeq+1 {
-		o.run++
-	} else {
-		o.run = 1
-	}
-	o.runSeq = p.seq
-	if o.run >= rtpReturn {
+	if t.restarts(p) {
 		t.log.restarts++
 		t.follow(p, []*rtpPacket{p})
 		return
@@ -86,6 +82,23 @@ func (t *rtpTrack) older(p *rtpPacket, ext int64) {
 		o.mark(ext)
 	}
 	t.release(p)
+}
+
+// restarts tells whether a source began to count anew: old numbers in a row with times that cannot be old. A packet
+// that comes again, as probes for bandwidth do in long rows, has a time not above the newest one's.
+func (t *rtpTrack) restarts(p *rtpPacket) bool {
+	o := &t.order
+	age := int64(int32(o.highTS - p.ts))
+	if age >= 0 && age < rtpOldest*int64(t.rate) {
+		o.run = 0
+		return false
+	}
+	if o.run == 0 || p.seq != o.runSeq+1 {
+		o.run = 0
+	}
+	o.run++
+	o.runSeq = p.seq
+	return o.run >= rtpReturn
 }
 
 // add puts a packet that fits into the window and gives out what is due.

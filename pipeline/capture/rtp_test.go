@@ -74,6 +74,9 @@ func TestRTPTroubles(t *testing.T) {
 		}, ReadStats{Late: 1}},
 		{"doubled", func(p []sent) []sent { return slices.Insert(p, 40, p[38], p[39]) }, ReadStats{Duplicates: 2}},
 		{"doubled much later", func(p []sent) []sent { return slices.Insert(p, 550, p[3], p[9], p[4]) }, ReadStats{Duplicates: 3}},
+		{"a long row doubled", func(p []sent) []sent {
+			return slices.Insert(p, 400, slices.Clone(p[340:400])...)
+		}, ReadStats{Duplicates: 60}},
 	} {
 		for _, codec := range []string{"VP8", "VP9", "H264", "AV1"} {
 			t.Run(c.name+"/"+codec, func(t *testing.T) {
