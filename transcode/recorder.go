@@ -64,6 +64,7 @@ type Recorder struct {
 	sound   [][]float32
 	heard   bool  // samples is set
 	samples int64 // time of the first sample in sound
+	sink    func(sound bool, u *Unit) error
 }
 
 func videoBase() av.Rational { return av.Rational{Num: 1, Den: videoTimescale} }
@@ -79,13 +80,18 @@ func NewRecorder(ctx context.Context, w io.WriterAt, name string, spec RecorderS
 	if r.out, err = av.NewOutput(ctx, w, spec.Format, name); err != nil {
 		return r, err
 	}
+	return r, r.open()
+}
+
+// open makes what encoding needs, and the encoder of sound.
+func (r *Recorder) open() (err error) {
 	if r.frame, err = av.NewFrame(); err != nil {
-		return r, err
+		return err
 	}
 	if r.pkt, err = av.NewPacket(); err != nil {
-		return r, err
+		return err
 	}
-	if a := spec.Audio; a != nil {
+	if a := r.spec.Audio; a != nil {
 		r.sound = make([][]float32, a.Channels)
 		format := av.FloatPlanar
 		if a.integer() {
@@ -93,11 +99,8 @@ func NewRecorder(ctx context.Context, w io.WriterAt, name string, spec RecorderS
 		}
 		r.audio, err = av.NewEncoder(av.EncoderSpec{Encoder: a.Encoder, TimeBase: av.Rational{Num: 1, Den: a.SampleRate}, SampleRate: a.SampleRate, Channels: a.Channels,
 			SampleFormat: format, BitRate: int64(a.BitRate), GlobalHeader: true, Options: a.Options})
-		if err != nil {
-			return r, err
-		}
 	}
-	return r, nil
+	return err
 }
 
 // Picture encodes a picture, which begins at PTS. Pictures of another size than the one before begin a new
@@ -156,7 +159,7 @@ func (r *Recorder) openVideo(w, h int) error {
 
 // begin writes the header once every stream is known.
 func (r *Recorder) begin() (err error) {
-	if r.begun || r.spec.Video != nil && r.video == nil {
+	if r.sink != nil || r.begun || r.spec.Video != nil && r.video == nil {
 		return nil
 	}
 	r.begun = true
@@ -174,6 +177,10 @@ func (r *Recorder) begin() (err error) {
 }
 
 func (r *Recorder) write(kind int, p *av.Packet, tb av.Rational) error {
+	if r.sink != nil {
+		r.begun = true
+		return r.sink(kind == 1, packetUnit(p, tb))
+	}
 	if err := r.begin(); err != nil {
 		return err
 	}
@@ -284,6 +291,9 @@ func (r *Recorder) Finish() error {
 	}
 	if !r.begun {
 		return errors.New("record: nothing was recorded")
+	}
+	if r.sink != nil {
+		return nil
 	}
 	return r.out.Finish()
 }
