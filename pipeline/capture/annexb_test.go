@@ -70,8 +70,11 @@ func probe(t testing.TB, path, stream string, filters ...string) []probed {
 	require.NoError(t, err)
 	i := 0
 	for line := range strings.Lines(string(flags)) {
-		if i < len(out) {
-			out[i].key = strings.HasPrefix(line, "K")
+		if line = strings.TrimSpace(line); line == "" {
+			continue // side data
+		}
+		if i < len(out) { // FFmpeg marks only some frames of sound
+			out[i].key = line[0] == 'K' || stream[0] == 'a'
 		}
 		i++
 	}

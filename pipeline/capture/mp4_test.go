@@ -37,9 +37,6 @@ func TestMP4LikeFFmpeg(t *testing.T) {
 			if c.codec == "H264" {
 				requireLengths(t, want, units)
 			}
-			for i := range want {
-				want[i].key = want[i].key || cfg.Kind == KindAudio // FFmpeg marks only some frames of sound
-			}
 			requireProbed(t, want, units, cfg.ClockRate, 100*time.Microsecond)
 			require.Empty(t, r.Stats().Defects)
 			require.Zero(t, r.Stats().TornBytes)

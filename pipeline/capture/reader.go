@@ -78,6 +78,8 @@ func openReader(format Format, f FileReader, cfg ReaderConfig) (UnitReader, erro
 		return newWebMReader(f, cfg)
 	case FormatMP4:
 		return newMP4Reader(f, cfg)
+	case FormatTS:
+		return newTSReader(f, cfg)
 	case FormatH264:
 		return newAnnexBReader(f, cfg)
 	case FormatRTPDump:
