@@ -2,6 +2,8 @@ package main
 
 import (
 	"fmt"
+	"math"
+	"sync/atomic"
 	"time"
 
 	"github.com/vbauerster/mpb/v8"
@@ -13,10 +15,16 @@ import (
 // bars shows how a job goes on: a bar per stage with its speed and time left. It shows nothing where nobody
 // looks, that is when standard error is no terminal.
 type bars struct {
-	p       *mpb.Progress
-	bar     *mpb.Bar
+	p     *mpb.Progress
+	bar   *mpb.Bar
+	total int64 // as the stage said last
+	pace  *pace
+}
+
+// pace is what one bar's texts are made of; mpb asks for them from a goroutine of its own.
+type pace struct {
 	started time.Time
-	speed   float64
+	speed   atomic.Uint64 // bits of a float64
 }
 
 var _ pipeline.Observer = (*bars)(nil)
@@ -28,29 +36,31 @@ func newBars(e env) *bars {
 	return &bars{p: mpb.New(mpb.WithOutput(e.stderr), mpb.WithWidth(50), mpb.WithRefreshRate(150*time.Millisecond))}
 }
 
-// StageStarted begins a bar.
+// StageStarted begins a bar. It has no total yet: a bar that begins with one never heeds SetTotal, and Wait
+// would wait for ever.
 func (b *bars) StageStarted(stage string, index, total int) {
 	if b.p == nil {
 		return
 	}
-	b.started, b.speed = time.Now(), 0
-	b.bar = b.p.AddBar(1,
+	b.total, b.pace = 0, &pace{started: time.Now()}
+	b.bar = b.p.AddBar(0,
 		mpb.PrependDecorators(decor.Name(fmt.Sprintf("%d/%d %-10s", index+1, total, stage)), decor.Percentage(decor.WCSyncSpace)),
-		mpb.AppendDecorators(decor.Any(b.rate), decor.Any(b.left)))
+		mpb.AppendDecorators(decor.Any(b.pace.rate), decor.Any(b.pace.left)))
 }
 
-func (b *bars) rate(decor.Statistics) string {
-	if b.speed <= 0 {
+func (p *pace) rate(decor.Statistics) string {
+	speed := math.Float64frombits(p.speed.Load())
+	if speed <= 0 {
 		return ""
 	}
-	return fmt.Sprintf(" %.1f× real time", b.speed)
+	return fmt.Sprintf(" %.1f× real time", speed)
 }
 
-func (b *bars) left(s decor.Statistics) string {
+func (p *pace) left(s decor.Statistics) string {
 	if s.Completed || s.Current <= 0 || s.Total <= s.Current {
 		return ""
 	}
-	took := time.Since(b.started)
+	took := time.Since(p.started)
 	return fmt.Sprintf(", %v left", (time.Duration(float64(took) * float64(s.Total-s.Current) / float64(s.Current))).Round(time.Second))
 }
 
@@ -59,9 +69,10 @@ func (b *bars) Progress(_ string, p pipeline.Progress) {
 	if b.bar == nil || p.Total <= 0 {
 		return
 	}
-	b.speed = p.Speed
+	b.pace.speed.Store(math.Float64bits(p.Speed))
+	b.total = p.Total
 	b.bar.SetTotal(p.Total, false)
-	b.bar.SetCurrent(min(p.Done, p.Total-1))
+	b.bar.SetCurrent(p.Done)
 }
 
 // StageDone ends the bar.
@@ -72,7 +83,7 @@ func (b *bars) StageDone(_ string, r pipeline.StageResult) {
 	if r.Err != nil {
 		b.bar.Abort(false)
 	} else {
-		b.bar.SetTotal(-1, true)
+		b.bar.SetTotal(max(b.total, 1), true)
 	}
 	b.bar = nil
 }
