@@ -88,12 +88,18 @@ func requireSound(t require.TestingT, p layout.Plan) {
 		require.NotEqual(t, layout.Auto, scene.Layout)
 		require.LessOrEqual(t, len(scene.Tiles), 25)
 		for k, tile := range scene.Tiles {
-			requireEven(t, tile.Rect)
-			require.True(t, canvas.Contains(tile.Rect), "%+v is outside", tile.Rect)
-			requireKind(t, tile)
+			// Plain comparisons first: a plan of the largest kind has half a million tiles.
+			r := tile.Rect
+			if (r.X|r.Y|r.Width|r.Height)&1 != 0 || r.Width <= 0 || r.Height <= 0 || !canvas.Contains(r) {
+				require.Fail(t, "odd, empty or outside", "%+v", r)
+			}
+			if i < 1000 {
+				requireKind(t, tile)
+			}
 			for _, other := range scene.Tiles[:k] {
-				require.LessOrEqual(t, other.Z, tile.Z)
-				require.False(t, other.Z == tile.Z && other.Rect.Overlaps(tile.Rect), "%s: %+v and %+v overlap", scene.Layout, other.Rect, tile.Rect)
+				if other.Z > tile.Z || other.Z == tile.Z && other.Rect.Overlaps(r) {
+					require.Fail(t, "out of order or overlapping", "%s: %+v and %+v", scene.Layout, other, tile)
+				}
 			}
 		}
 	}
@@ -124,7 +130,7 @@ func requireKind(t require.TestingT, tile layout.Tile) {
 // TestGridIsTheLargest finds the best grid by trying all of them, apart from the package's own search.
 func TestGridIsTheLargest(t *testing.T) {
 	t.Parallel()
-	for _, c := range canvases()[:5] {
+	for _, c := range append(canvases()[:5], layout.Canvas{Width: 144, Height: 144}, layout.Canvas{Width: 360, Height: 640}) { // the last two have ties
 		gap := 2 * int(float64(c.Height)*8/720/2+0.5)
 		for n := 1; n <= 25; n++ {
 			tiles := build(t, layout.Options{Canvas: c, Layout: layout.Grid}, room(n)).Scenes[0].Tiles

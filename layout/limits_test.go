@@ -34,10 +34,19 @@ func TestCapOnScenes(t *testing.T) {
 		mic.Muted = append(mic.Muted, layout.Interval{From: at, To: at + 20*ms})
 	}
 	s.Tracks = append(s.Tracks, mic)
+	s.Peers[1].Join = 1000 * sec
 	p := build(t, layout.Options{Canvas: layout.Canvas{FPS: 60}}, s)
 	require.LessOrEqual(t, len(p.Scenes), layout.MaxScenes)
 	require.EqualValues(t, (p.Frames+layout.MaxScenes-1)/layout.MaxScenes, p.Step)
 	requireSound(t, p)
+	// Changes come late rather than early, by less than a step.
+	for _, scene := range p.Scenes {
+		if len(scene.Tiles) == 2 {
+			require.GreaterOrEqual(t, scene.FirstFrame, int64(60_000))
+			require.Less(t, scene.FirstFrame, 60_000+p.Step)
+			break
+		}
+	}
 }
 
 func TestAbsurdTimes(t *testing.T) {

@@ -77,9 +77,9 @@ func TestActiveSpeakerIsHeld(t *testing.T) {
 			s.Events = []layout.Event{speaks(2*sec, "p00"), speaks(0, "p01"), speaks(1*sec, "p02")}
 		}, []string{"p01", "p00"}, []time.Duration{0, 2 * sec}},
 		"the speaker leaves": {func(s *layout.Session) {
-			s.Peers[1].Leave = 2 * sec
+			s.Peers[1].Leave = 1 * sec
 			s.Events = []layout.Event{speaks(3*sec, "p02"), speaks(0, "p01"), speaks(500*ms, "p02")}
-		}, []string{"p01", "p02"}, []time.Duration{0, 2 * sec}},
+		}, []string{"p01", "p02"}, []time.Duration{0, 1 * sec}},
 		"after leaving, who spoke last": {func(s *layout.Session) {
 			s.Peers[1].Leave = 5 * sec
 			s.Events = []layout.Event{speaks(0, "p02"), speaks(3*sec, "p01")}
@@ -112,7 +112,7 @@ func TestSidebarShowsWhoSpoke(t *testing.T) {
 	t.Parallel()
 	s := room(8)
 	s.Events = []layout.Event{speaks(0, "p06"), speaks(2*sec, "p04"), speaks(4*sec, "p05"), speaks(7*sec, "p00"), speaks(9*sec, "p07")}
-	s.Tracks = append(s.Tracks, share("old", "p02", span(5000, 9500)), share("new", "p05", span(6000, 8000)))
+	s.Tracks = append(s.Tracks, share("old", "p02", span(5000, 9500)), share("new", "p05", span(6000, 8000)), share("again", "p01", span(9700, 9900)))
 	p := build(t, layout.Options{}, s)
 	for _, tc := range []struct {
 		at   time.Duration
@@ -124,6 +124,7 @@ func TestSidebarShowsWhoSpoke(t *testing.T) {
 		{8 * sec, []string{"[old]", "p02", "p04", "p00", "p06"}},
 		{9 * sec, []string{"[old]", "p02", "p04", "p00", "p07"}}, // p06 spoke longest ago
 		{9500 * ms, []string{"p00", "p01", "p02", "p03", "p04", "p05", "p06", "p07"}},
+		{9700 * ms, []string{"[again]", "p01", "p00", "p05", "p07"}}, // a new share, a new choice
 	} {
 		require.Equal(t, tc.want, who(at(t, p, tc.at)), "at %v", tc.at)
 	}

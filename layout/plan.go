@@ -7,7 +7,7 @@ import (
 )
 
 // MaxScenes bounds a plan. A session with more changes gets a coarser Step, so that its plan has no more.
-const MaxScenes = 10_000
+const MaxScenes = 20_000
 
 // Plan says what the canvas shows from the first frame to the last. It is a value: nothing in this package
 // changes it after Build.

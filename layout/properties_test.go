@@ -2,6 +2,7 @@ package layout_test
 
 import (
 	"fmt"
+	"math/rand/v2"
 	"slices"
 	"testing"
 	"time"
@@ -12,47 +13,61 @@ import (
 	"rushes/layout"
 )
 
-// drawTime gives times around a session of up to 30 s, and absurd ones.
-func drawTime(t *rapid.T, name string) time.Duration {
-	if rapid.IntRange(0, 30).Draw(t, name+" kind") == 0 {
-		return rapid.SampledFrom([]time.Duration{layout.Forever, -layout.Forever, 1 << 60, 0, -1}).Draw(t, name)
-	}
-	return time.Duration(rapid.Int64Range(-int64(sec), int64(31*sec)).Draw(t, name))
-}
-
-func drawSpans(t *rapid.T, name string) []layout.Interval {
-	list := make([]layout.Interval, rapid.IntRange(0, 4).Draw(t, name))
-	for i := range list {
-		list[i] = layout.Interval{From: drawTime(t, name), To: drawTime(t, name)}
-	}
-	return list
-}
-
+// drawSession gives busy sessions of up to 30 s. What rapid draws are the sizes and a seed: its own numbers
+// crowd round zero, and the changes would all fall into the first frames.
 func drawSession(t *rapid.T) layout.Session {
-	s := layout.Session{Duration: time.Duration(rapid.Int64Range(0, int64(30*sec)).Draw(t, "duration"))}
-	most := rapid.SampledFrom([]int{1, 3, 7, 40}).Draw(t, "most")
-	id := func() string { return fmt.Sprintf("p%02d", rapid.IntRange(0, most).Draw(t, "peer")) }
-	for range rapid.IntRange(0, 2*most).Draw(t, "stays") {
+	d := dice{Rand: rand.New(rand.NewPCG(rapid.Uint64().Draw(t, "seed"), 1))}
+	d.most = []int{1, 4, 8, 45}[d.IntN(4)]
+	s := layout.Session{Duration: time.Duration(d.Int64N(int64(30 * sec)))}
+	for range d.most + d.IntN(3*d.most) {
 		s.Peers = append(s.Peers, layout.Peer{
-			ID: id(), Name: rapid.StringN(0, 20, 80).Draw(t, "name"), Role: rapid.SampledFrom([]string{"", "host", "guest"}).Draw(t, "role"),
-			Join: drawTime(t, "join"), Leave: drawTime(t, "leave"), Speaking: drawSpans(t, "speaking"),
+			ID: d.peer(), Name: rapid.StringN(0, 20, 80).Draw(t, "name"), Role: []string{"", "host", "guest"}[d.IntN(3)],
+			Join: d.time(), Leave: d.time() + 10*sec*time.Duration(d.IntN(3)), Speaking: d.spans(),
 		})
 	}
-	for i := range rapid.IntRange(0, 2*most).Draw(t, "tracks") {
+	for i := range d.IntN(3 * d.most) {
 		s.Tracks = append(s.Tracks, layout.Track{
-			ID: fmt.Sprintf("t%02d", i), PeerID: id(), Kind: rapid.SampledFrom([]layout.Media{layout.Audio, layout.Video, layout.Video}).Draw(t, "kind"),
-			Screen: rapid.IntRange(0, 4).Draw(t, "screen") == 0, Present: drawSpans(t, "present"), Muted: drawSpans(t, "muted"),
+			ID: fmt.Sprintf("t%02d", i), PeerID: d.peer(), Kind: []layout.Media{layout.Audio, layout.Video, layout.Video}[d.IntN(3)],
+			Screen: d.IntN(10) == 0, Present: d.spans(), Muted: d.spans(),
 		})
 	}
-	types := []layout.EventType{layout.EventActiveSpeaker, layout.EventActiveSpeaker, layout.EventPin, layout.EventUnpin, "else"}
-	for range rapid.IntRange(0, 20).Draw(t, "events") {
-		e := layout.Event{At: drawTime(t, "at"), Type: rapid.SampledFrom(types).Draw(t, "type"), PeerID: id()}
-		if e.Type != layout.EventActiveSpeaker && rapid.Bool().Draw(t, "by track") {
-			e.PeerID, e.TrackID = "", fmt.Sprintf("t%02d", rapid.IntRange(0, most).Draw(t, "track"))
+	types := []layout.EventType{layout.EventActiveSpeaker, layout.EventActiveSpeaker, layout.EventActiveSpeaker, layout.EventPin, layout.EventUnpin, "else"}
+	for range d.IntN(30) {
+		e := layout.Event{At: d.time(), Type: types[d.IntN(len(types))], PeerID: d.peer()}
+		if e.Type != layout.EventActiveSpeaker && d.IntN(2) == 0 {
+			e.PeerID, e.TrackID = "", fmt.Sprintf("t%02d", d.IntN(d.most))
 		}
 		s.Events = append(s.Events, e)
 	}
 	return s
+}
+
+// dice are evenly spread numbers.
+type dice struct {
+	*rand.Rand
+	most int
+}
+
+func (d dice) peer() string { return fmt.Sprintf("p%02d", d.IntN(d.most)) }
+
+// time gives times round a session of up to 30 s, now and then a full second or an absurd one.
+func (d dice) time() time.Duration {
+	switch d.IntN(40) {
+	case 0:
+		return []time.Duration{layout.Forever / 2, -layout.Forever, 1 << 60, 0, -1}[d.IntN(5)]
+	case 1:
+		return time.Duration(d.IntN(30)) * sec
+	default:
+		return time.Duration(d.Int64N(int64(32*sec))) - sec
+	}
+}
+
+func (d dice) spans() []layout.Interval {
+	list := make([]layout.Interval, d.IntN(4))
+	for i := range list {
+		list[i] = layout.Interval{From: d.time(), To: d.time()}
+	}
+	return list
 }
 
 func drawOptions(t *rapid.T) layout.Options {
