@@ -102,6 +102,9 @@ func (o *Outputs) check(source Source, p *problems) {
 				"%s cannot be made", quote(a))
 		}
 	}
+	if o.TrackFormat != "" && o.TrackFormat != TrackFormatMP4 {
+		p.add("outputs.track_format", "use "+TrackFormatMP4+", or leave it out to copy tracks", "%s is not a format of tracks", quote(o.TrackFormat))
+	}
 	o.Composition.check(p)
 	o.Thumbnails.check(p)
 }
@@ -122,8 +125,8 @@ func (c *Composition) check(p *problems) {
 			p.add(at+side.name, sizeHint, "%d does not do for a canvas of %d×%d", side.value, c.Width, c.Height)
 		}
 	}
-	if c.FPS < 1 || c.FPS > maxFPS {
-		p.add(at+"fps", fmt.Sprintf("use 1 to %d", maxFPS), "%d is outside the limits", c.FPS)
+	if c.FPS != AutoFPS && (c.FPS < 1 || c.FPS > maxFPS) {
+		p.add(at+"fps", fmt.Sprintf("use 1 to %d, or auto", maxFPS), "%d is outside the limits", c.FPS)
 	}
 	if !isColour(c.Background) {
 		p.add(at+"background", "use #rrggbb", "%s is not a colour", quote(c.Background))

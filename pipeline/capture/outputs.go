@@ -1,5 +1,7 @@
 package capture
 
+import "encoding/json"
+
 // Asset types of api.md that a capture can ask for.
 const (
 	// AssetRoomComposite is a beam recording, or one layer of a live stream, as MP4.
@@ -14,6 +16,9 @@ const (
 	AssetStream = "stream"
 )
 
+// TrackFormatMP4 is the Outputs.TrackFormat of tracks that are encoded as H.264 and AAC in MP4.
+const TrackFormatMP4 = "mp4"
+
 // Outputs says what to make of a capture.
 type Outputs struct {
 	// Assets are the asset types to make, without repeats. Default: beam
@@ -21,7 +26,7 @@ type Outputs struct {
 	// and room-composite.
 	Assets []string `json:"assets"`
 	// TrackFormat is "" for tracks that are copied into the container of their
-	// codec, or "mp4" for tracks that are encoded as H.264 and AAC.
+	// codec, or TrackFormatMP4.
 	TrackFormat string `json:"track_format,omitempty"`
 	// Composition is the picture of room-composite-legacy.
 	Composition Composition `json:"composition"`
@@ -40,8 +45,8 @@ type Composition struct {
 	// Height of the canvas in pixels, even; default 720. The short side is 144 to
 	// 1920, the long side at most 3840.
 	Height int `json:"height"`
-	// FPS is frames per second, 1 to 60; default 30.
-	FPS int `json:"fps"`
+	// FPS is frames per second, 1 to 60, or "auto" (AutoFPS); default 30.
+	FPS FrameRate `json:"fps"`
 	// Roles are the roles that are seen and heard; empty means all.
 	Roles []string `json:"roles,omitempty"`
 	// Background is the colour behind the tiles as #rrggbb; default #000000.
@@ -50,6 +55,29 @@ type Composition struct {
 	Names bool `json:"names"`
 	// Regions are the rectangles of the layout "regions".
 	Regions []Region `json:"regions,omitempty"`
+}
+
+// FrameRate is a number of frames per second, or AutoFPS.
+type FrameRate int
+
+// AutoFPS stands for the lowest usual rate that no visible camera exceeds; "auto" in JSON.
+const AutoFPS FrameRate = -1
+
+// UnmarshalJSON reads a whole number or "auto".
+func (f *FrameRate) UnmarshalJSON(data []byte) error {
+	if string(data) == `"auto"` {
+		*f = AutoFPS
+		return nil
+	}
+	return json.Unmarshal(data, (*int)(f))
+}
+
+// MarshalJSON writes what UnmarshalJSON reads.
+func (f FrameRate) MarshalJSON() ([]byte, error) {
+	if f == AutoFPS {
+		return []byte(`"auto"`), nil
+	}
+	return json.Marshal(int(f))
 }
 
 // Region is one rectangle of the layout "regions": pixels on the canvas, even.

@@ -92,6 +92,7 @@ func TestParseRefuses(t *testing.T) {
 		{"duration", `{` + liveHead + `,"layers":[{"segments":[{"path":"s.ts","duration":-2}]}]}`, "layers[0].segments[0].duration", "negative"},
 		{"long duration", `{` + liveHead + `,"layers":[{"segments":[{"path":"s.ts","duration":1e99}]}]}`, "layers[0].segments[0].duration", "1e99 is not"},
 		{"asset", `{` + beamHead + oneFile + `,"outputs":{"assets":["room-composite","track"]}}`, "outputs.assets[1]", "a beam capture gives room-composite"},
+		{"track format", `{` + sfuHead + oneTrack + `,"outputs":{"track_format":"webm"}}`, "outputs.track_format", `"webm" is not a format of tracks; use mp4, or leave it out`},
 		{"layout", `{` + sfuHead + oneTrack + `,"outputs":{"composition":{"layout":"circle"}}}`, "outputs.composition.layout", "circle"},
 		{"odd width", `{` + sfuHead + oneTrack + `,"outputs":{"composition":{"width":641}}}`, "outputs.composition.width", "641"},
 		{"small", `{` + sfuHead + oneTrack + `,"outputs":{"composition":{"height":142}}}`, "outputs.composition.height", "142"},
@@ -171,9 +172,10 @@ func TestParseTolerates(t *testing.T) {
 
 func TestParseFillsIn(t *testing.T) {
 	t.Parallel()
-	m, _, err := Parse("m", []byte(`{`+sfuHead+oneTrack+`,"outputs":{"composition":{"height":480,"names":false},"thumbnails":{"offsets":[5,2.5,5]}}}`))
+	m, _, err := Parse("m", []byte(`{`+sfuHead+oneTrack+`,"outputs":{"track_format":"mp4","composition":{"height":480,"names":false},"thumbnails":{"offsets":[5,2.5,5]}}}`))
 	require.NoError(t, err)
 	require.Equal(t, []string{AssetTrack, AssetRoomCompositeLegacy}, m.Outputs.Assets)
+	require.Equal(t, TrackFormatMP4, m.Outputs.TrackFormat)
 	require.Equal(t, Composition{Layout: "auto", Width: 1280, Height: 480, FPS: 30, Background: "#000000"}, m.Outputs.Composition)
 	require.Equal(t, []Seconds{{Duration: 2500 * time.Millisecond}, {Duration: 5 * time.Second}}, m.Outputs.Thumbnails.Offsets)
 	require.True(t, m.Outputs.Thumbnails.Enabled)
