@@ -39,6 +39,8 @@ type Metadata struct {
 	Layer string `json:"layer,omitempty"`
 	// Layout is the layout of a room-composite-legacy.
 	Layout string `json:"layout,omitempty"`
+	// Scenes is how many scenes a room-composite-legacy has.
+	Scenes int `json:"scenes,omitempty"`
 	// NumLayers is the number of layers of a room-vod, in decimal digits.
 	NumLayers string `json:"num_layers,omitempty"`
 	// MaxWidth is the width, in pixels, of the highest layer of a room-vod.

@@ -8,6 +8,7 @@ import (
 	"io"
 	"path/filepath"
 	"strings"
+	"unicode"
 
 	"rushes/catalog"
 	"rushes/pipeline"
@@ -35,11 +36,13 @@ func (f *encodeFlags) Validate() error {
 }
 
 type processCmd struct {
-	Capture     string   `arg:"" help:"Folder with capture.json, a manifest, or a media file."`
-	AssetTypes  []string `name:"assets" help:"Asset types to make instead of those of the manifest." sep:"," placeholder:"LIST" env:"RUSHES_ASSETS"`
-	JSON        bool     `name:"json" help:"Print one JSON document with the job and its assets."`
-	dataFlag    `embed:""`
-	encodeFlags `embed:""`
+	Capture          string   `arg:"" help:"Folder with capture.json, a manifest, or a media file."`
+	AssetTypes       []string `name:"assets" help:"Asset types to make instead of those of the manifest." sep:"," placeholder:"LIST" env:"RUSHES_ASSETS"`
+	JSON             bool     `name:"json" help:"Print one JSON document with the job and its assets."`
+	dataFlag         `embed:""`
+	trackFlags       `embed:""`
+	encodeFlags      `embed:""`
+	compositionFlags `embed:""`
 }
 
 // Run makes the assets and prints them.
@@ -69,15 +72,19 @@ func (c *processCmd) Run(ctx context.Context, e env) (err error) {
 	return nil
 }
 
-// open opens the capture and puts the asset types of the command line in place of the manifest's.
+// open opens the capture and puts what the command line says of its outputs in place of the manifest's.
 func (c *processCmd) open(ctx context.Context, path string) (*capture.Capture, error) {
 	cp, err := capture.Open(ctx, path)
-	if err != nil || len(c.AssetTypes) == 0 {
+	if err != nil {
 		return cp, err
 	}
-	cp.Manifest.Outputs.Assets = c.AssetTypes
-	if err := cp.Manifest.Outputs.Validate(cp.Manifest.Source); err != nil {
-		return nil, &exitError{code: pipeline.ExitUsage, err: errors.Join(fmt.Errorf("--assets: %w", err), cp.Close())}
+	c.trackFlags.apply(&cp.Manifest.Outputs)
+	err = c.compositionFlags.apply(&cp.Manifest.Outputs.Composition)
+	if len(c.AssetTypes) > 0 {
+		cp.Manifest.Outputs.Assets = c.AssetTypes
+	}
+	if err = errors.Join(err, cp.Manifest.Outputs.Validate(cp.Manifest.Source)); err != nil {
+		return nil, &exitError{code: pipeline.ExitUsage, err: errors.Join(err, cp.Close())}
 	}
 	return cp, nil
 }
@@ -96,6 +103,7 @@ func (c *processCmd) process(ctx context.Context, e env, d *data, cp *capture.Ca
 		Video:       transcode.VideoSettings{CRF: c.CRF, Preset: c.Preset},
 		Audio:       transcode.AudioSettings{BitRate: c.AudioBitrate},
 		StillFormat: transcode.StillFormat(c.ThumbnailFormat),
+		Chunk:       c.Chunk,
 	}, cp, uri)
 }
 
@@ -143,10 +151,16 @@ func printJSON(w io.Writer, v any) error {
 	return enc.Encode(v)
 }
 
-// clean makes a text of unknown origin safe for a terminal and a table.
+// clean makes a text of unknown origin safe for a terminal and a table: no control characters, and nothing that turns
+// the direction of what follows.
 func clean(s string) string {
 	return strings.Map(func(r rune) rune {
-		if r < ' ' || r == 0x7f || r >= 0x80 && r < 0xa0 {
+		switch {
+		case r == '\u200c' || r == '\u200d': // letters of Persian and Hindi, and emoji, need them
+			return r
+		case unicode.Is(unicode.Cf, r):
+			return -1
+		case unicode.IsControl(r) || r == '\u2028' || r == '\u2029':
 			return ' '
 		}
 		return r

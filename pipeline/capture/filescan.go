@@ -71,6 +71,7 @@ func (s *fileScan) size(u *Unit) {
 // begin puts the file's zero onto the track's axis and its first packet into the session.
 func (s *fileScan) begin(u *Unit, r UnitReader) {
 	stats := r.Stats()
+	s.identify(r)
 	s.first, s.last = u.Ticks, u.Ticks
 	s.f.started = s.startedAt(stats)
 	t := s.t
@@ -82,13 +83,39 @@ func (s *fileScan) begin(u *Unit, r UnitReader) {
 	s.f.Base = durationTicks(s.f.started-prev.started, t.Mapping.Rate)
 	if a, b := rtpOf(prev.File, t.Stats), rtpOf(s.f.File, stats); a != nil && b != nil {
 		near := nearestUnwrap(int64(*b)-int64(*a), s.f.Base)
-		if (near - s.f.Base) < int64(30*t.Mapping.Rate) && (near-s.f.Base) > -int64(30*t.Mapping.Rate) {
+		if (near-s.f.Base) < int64(30*t.Mapping.Rate) && (near-s.f.Base) > -int64(30*t.Mapping.Rate) {
 			s.f.Base = near // the same RTP clock goes on
 		}
 	}
 	if end := t.Files[len(t.Files)-1].Last; s.f.Base < end {
 		s.f.Base = end
 	}
+}
+
+// identified is a reader whose file says itself what it holds.
+type identified interface {
+	Media() (kind Kind, codec string, clockRate int)
+}
+
+// identify takes a file's own word for what the track is; the manifest's list stays as it was written.
+func (s *fileScan) identify(r UnitReader) {
+	if c, ok := r.(interface{ Config() []byte }); ok && s.t.Config == nil {
+		s.t.Config = c.Config()
+	}
+	if o, ok := r.(interface{ Offset() time.Duration }); ok {
+		s.f.offset = o.Offset()
+	}
+	m, ok := r.(identified)
+	if !ok || len(s.t.Files) > 0 {
+		return
+	}
+	kind, codec, rate := m.Media()
+	if kind == s.t.Track.Kind && codec == s.t.Track.Codec || rate <= 0 {
+		return
+	}
+	track := *s.t.Track
+	track.Kind, track.Codec, track.ClockRate = kind, codec, rate
+	s.t.Track, s.t.Mapping.Rate, s.t.arrivals.rate = &track, rate, rate
 }
 
 // startedAt is the session time of a file's first packet: the manifest's word, else the file's own, else the

@@ -51,7 +51,9 @@ type FileIndex struct {
 	// num and den stretch the file's ticks where its header lies about their length.
 	num, den int64
 	started  time.Duration // of the first packet in the session
+	offset   time.Duration // of the first unit on the file's own clock, which its other tracks share
 	length   time.Duration // wall time from the first to the last packet, 0 = unknown
+	marks    []unitMark    // what the container does not tell of its units, in their order
 }
 
 // KeyUnit is a unit that decoding can begin at.
@@ -89,6 +91,7 @@ func BuildIndex(ctx context.Context, c *Capture) (*Index, error) {
 		}
 		ix.Tracks = append(ix.Tracks, t)
 	}
+	ix.shareFiles()
 	for _, g := range groups(ix.Tracks) {
 		g.align()
 	}
@@ -96,6 +99,24 @@ func BuildIndex(ctx context.Context, c *Capture) (*Index, error) {
 		t.place()
 	}
 	return ix, nil
+}
+
+// shareFiles brings tracks that lie in one file into the file's order: started_at is that of its first packet,
+// whichever track that belongs to.
+func (ix *Index) shareFiles() {
+	first := map[string]time.Duration{}
+	for _, t := range ix.Tracks {
+		for _, f := range t.Files {
+			if least, ok := first[f.File.Path]; !ok || f.offset < least {
+				first[f.File.Path] = f.offset
+			}
+		}
+	}
+	for _, t := range ix.Tracks {
+		for i := range t.Files {
+			t.Files[i].started += t.Files[i].offset - first[t.Files[i].File.Path]
+		}
+	}
 }
 
 func (c *Capture) indexTrack(ctx context.Context, track *Track) (*TrackIndex, error) {
@@ -145,6 +166,7 @@ func (c *Capture) indexFile(ctx context.Context, t *TrackIndex, f *FileIndex) (e
 	}
 	defer func() { err = errors.Join(err, closeAll()) }()
 	s := &fileScan{t: t, f: f, c: c, firstKey: len(t.Keys), firstHole: len(t.holes), firstSize: len(t.sizes)}
+	watch := newLossWatch(t.Track, r)
 	for {
 		if s.units%512 == 0 && ctx.Err() != nil {
 			return ctx.Err()
@@ -161,11 +183,15 @@ func (c *Capture) indexFile(ctx context.Context, t *TrackIndex, f *FileIndex) (e
 			break
 		}
 		s.unit(u, r)
+		watch.unit(u)
 	}
 	if s.units == 0 {
 		return &InputError{File: f.File.Path, Reason: "no access unit is in it"}
 	}
-	return s.finish(r)
+	if err := s.finish(r); err != nil || !watch.sign {
+		return err
+	}
+	return c.findLoss(ctx, t, f)
 }
 
 // openUnits opens a file of a track and the reader that its bytes ask for.

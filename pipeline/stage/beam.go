@@ -34,7 +34,7 @@ func beamProducts(_ context.Context, from *material) ([]*product, error) {
 		options: []any{cfg.Video, cfg.Audio, c.Session.Paused, m.StoppedAt, filesNow(c)},
 		stills:  newStillsWanted(m.Outputs.Thumbnails, cfg.StillFormat),
 	}
-	p.render = func(ctx context.Context, f *os.File, progress func(pipeline.Progress)) (rendered, error) {
+	p.render = func(ctx context.Context, _ *pipeline.Run, f *os.File, progress func(pipeline.Progress)) (rendered, error) {
 		return renderBeam(ctx, c, cfg, f, progress)
 	}
 	return []*product{p}, nil

@@ -19,6 +19,7 @@ import (
 
 // Catalog is what the stages need of the catalog.
 type Catalog interface {
+	// BeginJob and the other methods do what sqlstore.Store says of them; all may be repeated.
 	BeginJob(ctx context.Context, job catalog.Job) (catalog.Job, error)
 	UpdateJob(ctx context.Context, id, stage string, permille int) error
 	FinishJob(ctx context.Context, id string, state catalog.JobState, failure *catalog.AssetError, defects []catalog.Defect) error
@@ -41,6 +42,7 @@ type Config struct {
 	Video       transcode.VideoSettings
 	Audio       transcode.AudioSettings
 	StillFormat transcode.StillFormat // empty = PNG
+	Chunk       time.Duration         // about how much of a composite is rendered at a time; zero = 1 min
 }
 
 // Outcome is what became of a capture.
@@ -181,7 +183,7 @@ func (j *jobRun) renderOne(ctx context.Context, run *pipeline.Run, p *product) (
 		return rendered{}, fmt.Errorf("make the output file: %w", err)
 	}
 	furthest := pipeline.Progress{}
-	r, err := p.render(ctx, f, func(progress pipeline.Progress) {
+	r, err := p.render(ctx, run, f, func(progress pipeline.Progress) {
 		// A track that turns out not to be fit for copying begins everything again; the bar waits for it.
 		progress.Done = min(max(progress.Done, furthest.Done), progress.Total)
 		furthest = progress

@@ -21,7 +21,7 @@ type product struct {
 	path    func(n int) string // where it is stored; n > 0 are other places should that one be taken
 	file    string             // name of the file that render writes
 	options any                // all that the file depends on beside the capture
-	render  func(ctx context.Context, f *os.File, progress func(pipeline.Progress)) (rendered, error)
+	render  func(ctx context.Context, run *pipeline.Run, f *os.File, progress func(pipeline.Progress)) (rendered, error)
 
 	stills  stillsWanted
 	made    *catalog.Asset // there already
@@ -36,6 +36,7 @@ type rendered struct {
 	Duration      time.Duration
 	Start         time.Duration // in the session
 	Width, Height int           // zero without video
+	Scenes        int           // of a composite
 	Defects       []catalog.Defect
 	Sync          json.RawMessage `json:",omitempty"`
 }
@@ -73,6 +74,7 @@ func (p *product) register(software string) catalog.Asset {
 	if p.Width > 0 {
 		a.Metadata.Resolution = &catalog.Resolution{Width: p.Width, Height: p.Height}
 	}
+	a.Metadata.Scenes = p.Scenes
 	a.Metadata.ThumbnailNote = p.thumbs.Note
 	for n := range p.thumbs.Made {
 		a.Thumbnails = append(a.Thumbnails, p.thumbKey(n))
@@ -126,7 +128,7 @@ func (m *material) index(ctx context.Context) (_ *capture.Index, err error) {
 func products(ctx context.Context, c *capture.Capture, cfg *Config) ([]*product, error) {
 	makers := map[capture.Source]map[string]func(context.Context, *material) ([]*product, error){
 		capture.SourceBeam: {capture.AssetRoomComposite: beamProducts},
-		capture.SourceSFU:  {capture.AssetTrack: trackProducts, capture.AssetStream: streamProducts},
+		capture.SourceSFU:  {capture.AssetTrack: trackProducts, capture.AssetStream: streamProducts, capture.AssetRoomCompositeLegacy: compositeProducts},
 	}
 	bySource, ok := makers[c.Manifest.Source]
 	if !ok {

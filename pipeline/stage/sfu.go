@@ -53,7 +53,7 @@ func trackProduct(c *capture.Capture, cfg *Config, t *capture.TrackIndex, n int)
 		},
 		options: []any{cfg.Video, cfg.Audio, m.Outputs.TrackFormat},
 	}
-	p.render = func(ctx context.Context, f *os.File, progress func(pipeline.Progress)) (rendered, error) {
+	p.render = func(ctx context.Context, _ *pipeline.Run, f *os.File, progress func(pipeline.Progress)) (rendered, error) {
 		if container == catalog.WebM {
 			return renderWebM(ctx, c, t, f, progress)
 		}
@@ -119,7 +119,7 @@ func streamProduct(c *capture.Capture, cfg *Config, g tracksOf, n int) *product 
 	for _, t := range g {
 		p.asset.Metadata.Defects = append(p.asset.Metadata.Defects, trackDefects(c, t)...)
 	}
-	p.render = func(ctx context.Context, f *os.File, progress func(pipeline.Progress)) (rendered, error) {
+	p.render = func(ctx context.Context, _ *pipeline.Run, f *os.File, progress func(pipeline.Progress)) (rendered, error) {
 		return renderTracks(ctx, c, cfg, g, true, f, progress)
 	}
 	return p

@@ -1,0 +1,294 @@
+package stage
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"runtime"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"rushes/catalog"
+	"rushes/layout"
+	"rushes/pipeline"
+	"rushes/pipeline/capture"
+	"rushes/transcode"
+)
+
+// compositeProducts is the one room-composite-legacy of an sfu capture: all its tracks in one picture.
+func compositeProducts(ctx context.Context, from *material) ([]*product, error) {
+	ix, err := from.index(ctx)
+	if err != nil {
+		return nil, err
+	}
+	c, cfg := from.capture, from.cfg
+	m := c.Manifest
+	session := catalog.Session{RoomID: m.RoomID, SessionID: m.SessionID, StartedAt: m.StartedAt.Time}
+	comp := &composer{capture: c, cfg: cfg, index: ix}
+	if err := comp.options().Validate(); err != nil {
+		return nil, fmt.Errorf("outputs.composition: %w", err)
+	}
+	p := &product{
+		name: "composite",
+		file: "composite.mp4",
+		asset: catalog.Asset{RoomID: m.RoomID, SessionID: m.SessionID, Type: catalog.RoomCompositeLegacy,
+			Key: catalog.AssetKey(c.Key(), catalog.RoomCompositeLegacy), StartedAt: m.StartedAt.Time,
+			Metadata: catalog.Metadata{Layout: m.Outputs.Composition.Layout, Defects: captureDefects(c.Defects)}},
+		path: func(n int) string {
+			s := session
+			s.StartedAt = s.StartedAt.Add(time.Duration(n) * time.Millisecond)
+			return s.RoomCompositeLegacyPath()
+		},
+		options: []any{cfg.Video, cfg.Audio, m.Outputs.Composition, c.Session.Paused, m.StoppedAt, cfg.Chunk},
+		stills:  newStillsWanted(m.Outputs.Thumbnails, cfg.StillFormat),
+		render:  comp.render,
+	}
+	return []*product{p}, nil
+}
+
+// composer makes one composite: the sound, which also tells who speaks; the plan; its chunks, several at a time;
+// and the file that they are joined into. Sound and chunks are remembered one by one.
+type composer struct {
+	capture *capture.Capture
+	cfg     *Config
+	index   *capture.Index
+	defects []catalog.Defect
+}
+
+func (c *composer) render(ctx context.Context, run *pipeline.Run, f *os.File, progress func(pipeline.Progress)) (rendered, error) {
+	key, err := pipeline.ContentKey("composite v1", c.capture.Key(), c.capture.Manifest.Outputs.Composition, c.capture.Session, c.cfg.Video, c.cfg.Audio)
+	if err != nil {
+		return rendered{}, err
+	}
+	sound, _, err := pipeline.Remember(ctx, run, "composite.sound", key, c.sound)
+	if err != nil {
+		return rendered{}, fmt.Errorf("sound: %w", err)
+	}
+	plan, err := c.plan(sound)
+	if err != nil {
+		return rendered{}, err
+	}
+	comp := c.composite(plan)
+	chunks, err := c.chunks(ctx, run, key, comp, progress)
+	if err != nil {
+		return rendered{}, err
+	}
+	sum, err := c.join(ctx, run, chunks, f)
+	if err != nil {
+		return rendered{}, err
+	}
+	out := rendered{Size: sum.Size, Duration: plan.Duration, Width: plan.Canvas.Width, Height: plan.Canvas.Height, Scenes: len(plan.Scenes), Defects: c.defects}
+	out.Defects = append(out.Defects, sound.Defects...)
+	var reports []syncReport
+	for _, t := range c.index.Tracks {
+		out.Defects = append(out.Defects, captureDefects(t.Defects)...)
+		if t.Units > 0 {
+			reports = append(reports, newSyncReport(t, nil, 0))
+		} else {
+			out.Defects = append(out.Defects, catalog.Defect{Kind: "unreadable", Track: t.Track.ID, Detail: "nothing of the track can be played; its peer is shown without it"})
+		}
+	}
+	out.Sync, err = json.Marshal(reports)
+	return out, err
+}
+
+// soundMade is what is remembered of the mix.
+type soundMade struct {
+	File    string
+	Size    int64
+	Tracks  []string // whose levels follow
+	Levels  [][]int  // in dBFS, per 100 ms; −1000 is digital silence
+	Defects []catalog.Defect
+}
+
+const soundFile = "sound.mp4"
+
+func (c *composer) sound(ctx context.Context, run *pipeline.Run) (_ soundMade, err error) {
+	folder, err := run.Scratch.Dir("composite.sound")
+	if err != nil {
+		return soundMade{}, err
+	}
+	f, err := os.Create(folder + "/" + soundFile)
+	if err != nil {
+		return soundMade{}, fmt.Errorf("make the file of the sound: %w", err)
+	}
+	defer func() { err = errors.Join(err, f.Close()) }()
+	mix := transcode.Mix{Paused: pausesOf(c.capture), Duration: c.duration(), Audio: c.cfg.Audio}
+	made := soundMade{File: soundFile}
+	options := c.options()
+	for _, t := range c.index.Tracks {
+		if t.Track.Kind != capture.KindAudio || t.Units == 0 || !options.Selects(c.roleOf(t.Track.PeerID)) {
+			continue
+		}
+		in := transcode.MixTrack{TrackInput: *trackInput(c.capture, tracksOf{t})}
+		for _, m := range t.Track.Muted {
+			in.Muted = append(in.Muted, c.interval(m))
+		}
+		mix.Tracks = append(mix.Tracks, in)
+		made.Tracks = append(made.Tracks, t.Track.ID)
+	}
+	res, err := transcode.MixSound(ctx, mix, f, func(at time.Duration) {
+		run.Progress(pipeline.Progress{Media: at}) // alive, but no part of the frames that are counted
+	})
+	if err != nil {
+		return soundMade{}, err
+	}
+	made.Size, made.Defects = res.Size, mediaDefects(res.Defects)
+	for _, track := range res.Levels {
+		levels := make([]int, len(track))
+		for i, v := range track {
+			levels[i] = int(max(v, -1000))
+		}
+		made.Levels = append(made.Levels, levels)
+	}
+	return made, nil
+}
+
+// chunkMade is what is remembered of a chunk.
+type chunkMade struct {
+	File string
+	Size int64
+}
+
+const chunkFile = "chunk.mp4"
+
+// chunks renders all chunks that are not there yet: every processor takes a run of them that follow on each other,
+// so that its tracks are read and decoded once.
+func (c *composer) chunks(ctx context.Context, run *pipeline.Run, key string, comp *transcode.Composite, progress func(pipeline.Progress)) ([]chunkMade, error) {
+	list := comp.Chunks(c.cfg.Chunk)
+	workers := min(runtime.GOMAXPROCS(0), len(list))
+	if workers > 1 {
+		comp.Threads = 1 // the chunks are what runs side by side
+	}
+	w := &chunkWork{run: run, key: key, comp: comp, list: list, made: make([]chunkMade, len(list)), progress: progress}
+	group, gctx := errgroup.WithContext(ctx)
+	for i := range workers {
+		group.Go(func() error { return w.some(gctx, i*len(list)/workers, (i+1)*len(list)/workers) })
+	}
+	return w.made, group.Wait()
+}
+
+// chunkWork is the chunks of a composite, shared by the goroutines that render them.
+type chunkWork struct {
+	run      *pipeline.Run
+	key      string
+	comp     *transcode.Composite
+	list     []transcode.Chunk
+	made     []chunkMade
+	done     atomic.Int64 // frames
+	progress func(pipeline.Progress)
+}
+
+// some renders the chunks from one to before another.
+func (w *chunkWork) some(ctx context.Context, from, to int) (err error) {
+	r, err := transcode.NewRenderer(w.comp)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, r.Close()) }()
+	for i := from; i < to; i++ {
+		if err := w.one(ctx, r, i); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func chunkName(i int) string { return fmt.Sprintf("composite.chunk.%04d", i) }
+
+func (w *chunkWork) one(ctx context.Context, r *transcode.Renderer, i int) error {
+	chunk, plan := w.list[i], w.comp.Plan
+	key, err := pipeline.ContentKey(w.key, plan, chunk)
+	if err != nil {
+		return err
+	}
+	before := int64(0)
+	report := func(frames int64) {
+		all := w.done.Add(frames - before)
+		before = frames
+		w.progress(pipeline.Progress{Done: all, Total: plan.Frames, Media: time.Duration(all) * time.Second / time.Duration(plan.Canvas.FPS)})
+	}
+	made, reused, err := pipeline.Remember(ctx, w.run, chunkName(i), key, func(ctx context.Context, run *pipeline.Run) (_ chunkMade, err error) {
+		folder, err := run.Scratch.Dir(chunkName(i))
+		if err != nil {
+			return chunkMade{}, err
+		}
+		f, err := os.Create(folder + "/" + chunkFile)
+		if err != nil {
+			return chunkMade{}, fmt.Errorf("make the file of a chunk: %w", err)
+		}
+		defer func() { err = errors.Join(err, f.Close()) }()
+		res, err := r.Chunk(ctx, chunk, f, report)
+		if err != nil {
+			return chunkMade{}, err
+		}
+		return chunkMade{File: chunkFile, Size: res.Size}, nil
+	})
+	if reused {
+		report(chunk.End - chunk.First)
+	}
+	w.made[i] = made
+	return err
+}
+
+// join puts the chunks and the sound into the asset's file.
+func (c *composer) join(ctx context.Context, run *pipeline.Run, chunks []chunkMade, out *os.File) (_ fileSummary, err error) {
+	var open []*os.File
+	defer func() {
+		for _, f := range open {
+			err = errors.Join(err, f.Close())
+		}
+	}()
+	source := func(unit, file string) (transcode.Source, error) {
+		f, err := os.Open(run.Scratch.Path(unit, file))
+		if err != nil {
+			return transcode.Source{}, fmt.Errorf("join: %w", err)
+		}
+		open = append(open, f)
+		return transcode.FileSource(unit, f)
+	}
+	var parts []transcode.Source
+	for i, c := range chunks {
+		src, err := source(chunkName(i), c.File)
+		if err != nil {
+			return fileSummary{}, err
+		}
+		parts = append(parts, src)
+	}
+	sound, err := source("composite.sound", soundFile)
+	if err != nil {
+		return fileSummary{}, err
+	}
+	sum, err := transcode.JoinComposite(ctx, parts, &sound, out)
+	return fileSummary{Size: sum.Size}, err
+}
+
+type fileSummary struct{ Size int64 }
+
+// composite is what the compositor works from.
+func (c *composer) composite(plan layout.Plan) *transcode.Composite {
+	comp := &transcode.Composite{Plan: plan, Paused: pausesOf(c.capture), Encode: c.cfg.Video, Video: map[string]*transcode.CompositeVideo{}}
+	for _, t := range c.index.Tracks {
+		if t.Track.Kind != capture.KindVideo || t.Units == 0 {
+			continue
+		}
+		v := &transcode.CompositeVideo{TrackInput: *trackInput(c.capture, tracksOf{t})}
+		for _, k := range t.Keys {
+			v.Keys = append(v.Keys, transcode.KeyPicture{Unit: k.Unit, At: k.At})
+		}
+		comp.Video[t.Track.ID] = v
+	}
+	return comp
+}
+
+func pausesOf(c *capture.Capture) []transcode.Interval {
+	var out []transcode.Interval
+	for _, p := range c.Session.Paused {
+		out = append(out, transcode.Interval{From: p.From, To: p.To})
+	}
+	return out
+}
