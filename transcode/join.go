@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"iter"
+	"math"
 
 	"rushes/transcode/mp4"
 )
@@ -27,6 +28,9 @@ func JoinComposite(ctx context.Context, chunks []Source, sound *Source, out mp4.
 	}
 	return w.Close()
 }
+
+// allOfIt stands for a time after the last sample.
+const allOfIt = math.MaxInt64
 
 type joiner struct {
 	w      *mp4.Writer
@@ -69,7 +73,7 @@ func (j *joiner) run(ctx context.Context) error {
 	defer stop()
 	waiting, err, more := next()
 	before := func(ticks int64) error { // writes the sound that belongs before a picture
-		for ; more && waiting.DTS*int64(j.first.Timescale) <= ticks*int64(j.timescale()); waiting, err, more = next() {
+		for ; more && (ticks == allOfIt || waiting.DTS*int64(j.first.Timescale) <= ticks*int64(j.timescale())); waiting, err, more = next() {
 			if err != nil {
 				return err
 			}
@@ -84,7 +88,7 @@ func (j *joiner) run(ctx context.Context) error {
 			return fmt.Errorf("join %s: %w", j.chunks[i].Name, err)
 		}
 	}
-	if err := before(1 << 50); err != nil {
+	if err := before(allOfIt); err != nil {
 		return err
 	}
 	if j.sound != nil {
