@@ -180,7 +180,7 @@ func (s *session) beeps(id string, silent ...fixtures.Interval) catalog.Asset {
 	truth := s.truth.Track(id)
 	offset := time.Duration(a.Metadata.OffsetMS) * ms
 	s.near(a, truth.Begin, offset, "begin")
-	require.InDelta(s, truth.End-truth.Begin, a.Duration, float64(21*ms), "duration")
+	require.InDelta(s, truth.End-truth.Begin, a.Duration, float64(25*ms), "duration")
 	require.Empty(s, r.Holes)
 	require.InDelta(s, a.Duration, r.Sound.End-r.Sound.First, float64(60*ms))
 	heard := map[time.Duration]bool{}

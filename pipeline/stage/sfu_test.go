@@ -200,7 +200,7 @@ func TestSFUSilence(t *testing.T) {
 			require.InDelta(t, 12*time.Second, a.Duration, float64(40*ms))
 			require.Len(t, r.Beeps, 4)
 			for i, b := range r.Beeps {
-				require.InDelta(t, time.Duration(3*i+3)*time.Second, b.Start+time.Duration(a.Metadata.OffsetMS)*ms, float64(nearEnough))
+				s.near(a, time.Duration(3*i+3)*time.Second, b.Start+time.Duration(a.Metadata.OffsetMS)*ms)
 			}
 			require.Greater(t, s.sync(a).SilenceMS, int64(4000))
 		})
