@@ -27,6 +27,8 @@ type TrackReader struct {
 	r      UnitReader
 	close  func() error
 	number int
+	begin  int        // number of the file's first unit
+	marks  []unitMark // of the file, not yet come to
 	access Access
 }
 
@@ -54,6 +56,12 @@ func (r *TrackReader) Next() (*Access, error) {
 			}
 			continue
 		}
+		for len(r.marks) > 0 && r.marks[0].unit <= r.number-r.begin {
+			if r.marks[0].unit == r.number-r.begin {
+				r.marks[0].apply(u)
+			}
+			r.marks = r.marks[1:]
+		}
 		f := &r.t.Files[r.file]
 		ticks := f.First + (u.Ticks-r.zero())*f.num/f.den
 		at := r.t.Mapping.Session(ticks)
@@ -74,6 +82,7 @@ func (r *TrackReader) nextFile() error {
 	if r.file >= len(r.t.Files) {
 		return io.EOF
 	}
+	r.begin, r.marks = r.number, r.t.Files[r.file].marks
 	var err error
 	r.r, r.close, err = r.c.openUnits(r.t.Track, r.t.Files[r.file].File)
 	if err != nil {
