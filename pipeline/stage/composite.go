@@ -117,6 +117,13 @@ func (c *composer) sound(ctx context.Context, run *pipeline.Run) (_ soundMade, e
 		return soundMade{}, fmt.Errorf("make the file of the sound: %w", err)
 	}
 	defer func() { err = errors.Join(err, f.Close()) }()
+	return c.mix(ctx, f, func(at time.Duration) {
+		run.Progress(pipeline.Progress{Media: at}) // alive, but no part of the frames that are counted
+	})
+}
+
+// mix writes the sound of all tracks that are heard to f.
+func (c *composer) mix(ctx context.Context, f *os.File, progress func(time.Duration)) (soundMade, error) {
 	mix := transcode.Mix{Paused: pausesOf(c.capture), Duration: c.duration(), Audio: c.cfg.Audio}
 	made := soundMade{File: soundFile}
 	options := c.options()
@@ -131,9 +138,7 @@ func (c *composer) sound(ctx context.Context, run *pipeline.Run) (_ soundMade, e
 		mix.Tracks = append(mix.Tracks, in)
 		made.Tracks = append(made.Tracks, t.Track.ID)
 	}
-	res, err := transcode.MixSound(ctx, mix, f, func(at time.Duration) {
-		run.Progress(pipeline.Progress{Media: at}) // alive, but no part of the frames that are counted
-	})
+	res, err := transcode.MixSound(ctx, mix, f, progress)
 	if err != nil {
 		return soundMade{}, err
 	}
@@ -146,6 +151,32 @@ func (c *composer) sound(ctx context.Context, run *pipeline.Run) (_ soundMade, e
 		made.Levels = append(made.Levels, levels)
 	}
 	return made, nil
+}
+
+// PlanOf gives the plan of the composite that Process would make of a capture. Where nothing tells who spoke, the
+// sound is measured for it, which takes a while.
+func PlanOf(ctx context.Context, c *capture.Capture) (_ layout.Plan, err error) {
+	if c.Manifest.Source != capture.SourceSFU {
+		return layout.Plan{}, &capture.InputError{Field: "source", File: c.Name, Reason: fmt.Sprintf("a %s capture has no composite", c.Manifest.Source), Hint: "use an sfu capture"}
+	}
+	ix, err := capture.BuildIndex(ctx, c)
+	if err != nil {
+		return layout.Plan{}, err
+	}
+	comp := &composer{capture: c, cfg: &Config{}, index: ix}
+	if err := comp.options().Validate(); err != nil {
+		return layout.Plan{}, fmt.Errorf("outputs.composition: %w", err)
+	}
+	f, err := os.CreateTemp("", "rushes-sound-*.mp4")
+	if err != nil {
+		return layout.Plan{}, fmt.Errorf("measure the sound: %w", err)
+	}
+	defer func() { err = errors.Join(err, f.Close(), os.Remove(f.Name())) }()
+	sound, err := comp.mix(ctx, f, nil)
+	if err != nil {
+		return layout.Plan{}, fmt.Errorf("measure the sound: %w", err)
+	}
+	return comp.plan(sound)
 }
 
 // chunkMade is what is remembered of a chunk.
