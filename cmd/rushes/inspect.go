@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -14,8 +15,9 @@ import (
 )
 
 type inspectCmd struct {
-	Capture string `arg:"" help:"Folder with capture.json, a manifest, or a media file."`
-	JSON    bool   `name:"json" help:"Print JSON."`
+	Capture  string `arg:"" help:"Folder with capture.json, a manifest, or a media file."`
+	Timeline bool   `help:"Draw who was there, muted, speaking, also where standard output is no terminal (sfu)."`
+	JSON     bool   `name:"json" help:"Print JSON."`
 }
 
 // Run reads the capture and prints what is in it.
@@ -32,7 +34,10 @@ func (c *inspectCmd) Run(ctx context.Context, e env) (err error) {
 	if c.JSON {
 		return printJSON(e.stdout, in)
 	}
-	return printInspection(e.stdout, in)
+	if err := printInspection(e.stdout, in); err != nil || in.Source != string(capture.SourceSFU) || !c.Timeline && e.columns == 0 {
+		return err
+	}
+	return printTimeline(e.stdout, in, cmp.Or(e.columns, usualColumns), e.utf8)
 }
 
 func ms(n int64) time.Duration { return time.Duration(n) * time.Millisecond }
@@ -47,6 +52,14 @@ func printInspection(w io.Writer, in stage.Inspection) error {
 		fmt.Fprintf(w, ", paused %v", ms(in.PausedMS))
 	}
 	fmt.Fprint(w, "\n\n")
+	if in.Source == string(capture.SourceSFU) {
+		return printTracks(w, in)
+	}
+	return printFiles(w, in)
+}
+
+// printFiles prints the table of a beam capture's files and what is wrong with them.
+func printFiles(w io.Writer, in stage.Inspection) error {
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(t, "FILE\tSTREAM\tCODEC\tPICTURE OR SOUND\tPACKETS\tKEY\tFROM\tTO\tGAPS\tJUMPS")
 	for _, f := range in.Files {

@@ -36,12 +36,15 @@ type cli struct {
 type env struct {
 	stdout, stderr io.Writer
 	terminal       bool // stderr is one: progress bars are welcome
+	columns        int  // of stdout, 0 when it is no terminal
+	utf8           bool // stdout shows more than ASCII
 }
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	context.AfterFunc(ctx, stop) // whoever sends a second signal will not wait
-	code := run(ctx, os.Args[1:], env{stdout: os.Stdout, stderr: os.Stderr, terminal: isTerminal(os.Stderr)})
+	code := run(ctx, os.Args[1:], env{stdout: os.Stdout, stderr: os.Stderr, terminal: isTerminal(os.Stderr),
+		columns: terminalColumns(os.Stdout), utf8: utf8Locale(os.Getenv)})
 	stop()
 	os.Exit(code)
 }
