@@ -18,6 +18,7 @@ type soundLine struct {
 	out      func(channels [][]float32) error
 	gap      func(at, n int64)
 	zeros    [][]float32
+	lost     concealer
 	jitter   int64 // ms: hardGap or trackGap
 	exact    bool  // the next block goes where its timestamp says: the time line was cut before it
 }
@@ -47,7 +48,7 @@ func (l *soundLine) block(at int64, channels [][]float32) error {
 		if off > l.jitter*ms {
 			l.gap(l.next, off)
 		}
-		if err := l.silence(off); err != nil {
+		if err := l.fill(off); err != nil {
 			return err
 		}
 		l.drift = 0
@@ -80,6 +81,15 @@ func (l *soundLine) correct(off float64, n int) error {
 	return nil
 }
 
+// fill closes a hole of n samples: what was lost is concealed, what was not sent is silence.
+func (l *soundLine) fill(n int64) error {
+	l.lost.rate = l.rate
+	if made := l.lost.fill(n); made != nil {
+		return l.emit(made)
+	}
+	return l.silence(n)
+}
+
 // silence adds n samples of it.
 func (l *soundLine) silence(n int64) error {
 	if l.zeros == nil {
@@ -103,6 +113,8 @@ func (l *soundLine) emit(channels [][]float32) error {
 		return nil
 	}
 	l.next += int64(len(channels[0]))
+	l.lost.rate = l.rate
+	l.lost.heard(channels)
 	return l.out(channels)
 }
 
