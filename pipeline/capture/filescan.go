@@ -97,7 +97,7 @@ type identified interface {
 	Media() (kind Kind, codec string, clockRate int)
 }
 
-// identify takes a file's own word for what the track is; the manifest's list stays as it was written.
+// identify takes a file's own word for what the track is.
 func (s *fileScan) identify(r UnitReader) {
 	if c, ok := r.(interface{ Config() []byte }); ok && s.t.Config == nil {
 		s.t.Config = c.Config()
@@ -105,17 +105,28 @@ func (s *fileScan) identify(r UnitReader) {
 	if o, ok := r.(interface{ Offset() time.Duration }); ok {
 		s.f.offset = o.Offset()
 	}
-	m, ok := r.(identified)
-	if !ok || len(s.t.Files) > 0 {
+	if len(s.t.Files) > 0 {
 		return
 	}
-	kind, codec, rate := m.Media()
-	if kind == s.t.Track.Kind && codec == s.t.Track.Codec || rate <= 0 {
+	kind, codec, rate := s.t.Track.Kind, s.t.Track.Codec, s.t.Track.ClockRate
+	if m, ok := r.(identified); ok {
+		kind, codec, rate = m.Media()
+	} else if c, ok := r.(interface{ Codec() string }); ok && c.Codec() != "" {
+		codec = c.Codec()
+	}
+	if rate > 0 {
+		s.t.become(kind, codec, rate)
+	}
+}
+
+// become takes the track for what it is; the manifest's list stays as it was written.
+func (t *TrackIndex) become(kind Kind, codec string, rate int) {
+	if kind == t.Track.Kind && codec == t.Track.Codec && rate == t.Track.ClockRate {
 		return
 	}
-	track := *s.t.Track
+	track := *t.Track
 	track.Kind, track.Codec, track.ClockRate = kind, codec, rate
-	s.t.Track, s.t.Mapping.Rate, s.t.arrivals.rate = &track, rate, rate
+	t.Track, t.Mapping.Rate, t.arrivals.rate = &track, rate, rate
 }
 
 // startedAt is the session time of a file's first packet: the manifest's word, else the file's own, else the

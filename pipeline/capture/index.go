@@ -128,6 +128,7 @@ func (c *Capture) indexTrack(ctx context.Context, track *Track) (*TrackIndex, er
 		}
 		t.mutes = append(t.mutes, Gap{from, to})
 	}
+	t.believeCodec()
 	for i := range track.Files {
 		f := FileIndex{File: &track.Files[i], num: 1, den: 1}
 		err := c.indexFile(ctx, t, &f)
@@ -146,6 +147,45 @@ func (c *Capture) indexTrack(ctx context.Context, track *Track) (*TrackIndex, er
 	return t, nil
 }
 
+// believeCodec takes a track's codec at its word where its kind contradicts it: nobody writes OPUS by mistake.
+func (t *TrackIndex) believeCodec() {
+	kind := t.Track.Kind
+	switch t.Track.Codec {
+	case "OPUS", "PCMU", "PCMA", "AAC":
+		kind = KindAudio
+	case "VP8", "VP9", "AV1", "H264":
+		kind = KindVideo
+	}
+	if kind != t.Track.Kind {
+		t.defect(DefectWrongKind, "", fmt.Sprintf("the manifest says %s, but %s is %s", t.Track.Kind, t.Track.Codec, kind))
+		t.become(kind, t.Track.Codec, t.Track.ClockRate)
+	}
+}
+
+// openFirst opens a file as openUnits does. A track's first file that cannot be of the track's kind decides what
+// the track is, if it says so itself.
+func (c *Capture) openFirst(t *TrackIndex, file *File) (UnitReader, func() error, error) {
+	r, closeAll, err := c.openUnits(t.Track, file)
+	if err == nil || len(t.Files) > 0 || !badFile(err) {
+		return r, closeAll, err
+	}
+	track := *t.Track
+	track.Kind, track.Codec, track.ClockRate = KindAudio, "OPUS", defaultClockRate(KindAudio, "OPUS")
+	if t.Track.Kind == KindAudio {
+		track.Kind, track.Codec, track.ClockRate = KindVideo, "VP8", defaultClockRate(KindVideo, "VP8")
+	}
+	r, closeAll, again := c.openUnits(&track, file)
+	if again != nil {
+		return nil, nil, err
+	}
+	if _, ok := r.(interface{ Codec() string }); !ok {
+		return nil, nil, errors.Join(err, closeAll())
+	}
+	t.defect(DefectWrongKind, file.Path, fmt.Sprintf("the manifest says %s, the file holds %s", t.Track.Kind, track.Kind))
+	t.become(track.Kind, track.Codec, track.ClockRate)
+	return r, closeAll, nil
+}
+
 // badFile tells whether an error is the capture's and not the machine's.
 func badFile(err error) bool {
 	var input *InputError
@@ -160,7 +200,7 @@ func (t *TrackIndex) defect(kind DefectKind, file, detail string) {
 
 // indexFile reads one file to its end.
 func (c *Capture) indexFile(ctx context.Context, t *TrackIndex, f *FileIndex) (err error) {
-	r, closeAll, err := c.openUnits(t.Track, f.File)
+	r, closeAll, err := c.openFirst(t, f.File)
 	if err != nil {
 		return err
 	}
