@@ -114,10 +114,8 @@ func (c *Capture) findLoss(ctx context.Context, t *TrackIndex, f *FileIndex) (er
 const (
 	// lossSteps is over how many pictures the usual time between two is taken.
 	lossSteps = 31
-	// lossChain is how many of the last 32 frames must have handed changed probabilities on, so that a frame that
-	// is read well after a gap proves the gap to be the sender's: had a frame been lost, this one would not end
-	// where its data ends.
-	lossChain = 24
+	// lossLearn is how many pictures tell what is usual.
+	lossLearn = 8
 	// lossReach is how many frames may be read well by chance after a loss.
 	lossReach = 30
 )
@@ -138,6 +136,7 @@ type lossScan struct {
 	prev    int64
 	begun   bool
 	chain   uint32 // by frame, the latest lowest: it handed on changed probabilities
+	chained int    // frames so far
 	cleared int    // unit behind the latest gap that was taken for the sender's, 0 = none
 }
 
@@ -164,6 +163,7 @@ func (s *lossScan) next(u *Unit) {
 	}
 	s.cadence(number, u, f)
 	s.chain <<= 1
+	s.chained++
 	if f.kept {
 		s.chain |= 1
 	}
@@ -193,12 +193,12 @@ func (s *lossScan) cadence(number int, u *Unit, f vp8Frame) {
 		s.begun = true
 		return
 	}
-	if n := min(s.stepped, lossSteps); n >= 8 && !f.key {
+	if n := min(s.stepped, lossSteps); n >= lossLearn && !f.key {
 		sorted := s.steps
 		slices.Sort(sorted[:n])
 		switch usual := sorted[n/2]; {
 		case 5*step <= 8*usual:
-		case bits.OnesCount32(s.chain) >= lossChain:
+		case s.tied():
 			s.cleared = number
 		default:
 			s.gaps = append(s.gaps, unitMark{unit: number})
@@ -208,6 +208,13 @@ func (s *lossScan) cadence(number int, u *Unit, f vp8Frame) {
 		s.steps[s.stepped%lossSteps] = step
 		s.stepped++
 	}
+}
+
+// tied tells whether most frames hand changed probabilities on. A frame that is read well after a gap then says that
+// nothing is missing: had a frame been lost, this one would not end where its data ends.
+func (s *lossScan) tied() bool {
+	n := min(s.chained, 32)
+	return n >= lossLearn && 4*bits.OnesCount32(s.chain) >= 3*n
 }
 
 // finish gives all marks in the order of units.
