@@ -3,6 +3,7 @@ package transcode
 import (
 	"image"
 	"image/color"
+	"image/draw"
 	"math"
 
 	"golang.org/x/image/vector"
@@ -21,19 +22,19 @@ func (t *typist) micMuted(height int) *image.RGBA {
 	img := image.NewRGBA(image.Rect(0, 0, height, height))
 	u := float32(height) / 24 // the icon is drawn on a grid of 24 units
 	fillCircle(img, 12*u, 12*u, 12*u, plateColour)
-	fillPath(img, inkColour, func(p *pen) {
-		p.roundRect(9.7*u, 5*u, 4.6*u, 8.6*u, 2.3*u)
-	})
-	fillPath(img, inkColour, func(p *pen) {
-		// The holder: an arc under the capsule, and the stand.
-		p.arc(12*u, 11*u, 4.9*u, 3.6*u)
-		p.rect(11.35*u, 15.4*u, 1.3*u, 2.4*u)
-		p.rect(9.3*u, 17.5*u, 5.4*u, 1.3*u)
-	})
-	// The stroke stands clear of the white by a gap in the colour of the plate.
-	gap := color.RGBA{plateColour.R, plateColour.G, plateColour.B, 0xff}
-	fillPath(img, gap, func(p *pen) { p.stroke(6*u, 5.2*u, 18.6*u, 17.8*u, 3.4*u) })
-	fillPath(img, alertColour, func(p *pen) { p.stroke(5.6*u, 5.6*u, 18.4*u, 18.4*u, 1.9*u) })
+	white := image.NewRGBA(img.Rect)
+	for _, part := range []func(*pen){
+		func(p *pen) { p.roundRect(9.2*u, 3.8*u, 5.6*u, 10*u, 2.8*u) },
+		func(p *pen) { p.arc(12*u, 10.8*u, 5.9*u, 4.5*u) },
+		func(p *pen) { p.rect(11.3*u, 16.4*u, 1.4*u, 3*u) },
+		func(p *pen) { p.rect(8.8*u, 18.4*u, 6.4*u, 1.4*u) },
+	} {
+		fillPath(white, inkColour, part)
+	}
+	// The stroke stands clear of the white by a gap.
+	erasePath(white, func(p *pen) { p.stroke(5*u, 4.5*u, 19.5*u, 19*u, 3.6*u) })
+	draw.Draw(img, img.Rect, white, image.Point{}, draw.Over)
+	fillPath(img, alertColour, func(p *pen) { p.stroke(5*u, 5*u, 19*u, 19*u, 1.8*u) })
 	return img
 }
 
@@ -55,9 +56,25 @@ type pen struct{ *vector.Rasterizer }
 
 // fillPath fills what path draws. It is for icons, which are drawn once: each call has its own rasterizer.
 func fillPath(img *image.RGBA, c color.Color, path func(*pen)) {
+	if img.Rect.Empty() {
+		return
+	}
 	r := vector.NewRasterizer(img.Rect.Dx(), img.Rect.Dy())
 	path(&pen{r})
 	r.Draw(img, img.Rect, image.NewUniform(c), image.Point{})
+}
+
+// erasePath makes transparent what path draws.
+func erasePath(img *image.RGBA, path func(*pen)) {
+	r := vector.NewRasterizer(img.Rect.Dx(), img.Rect.Dy())
+	path(&pen{r})
+	hole := image.NewAlpha(img.Rect)
+	r.Draw(hole, img.Rect, image.Opaque, image.Point{})
+	for i, a := range hole.Pix {
+		for p := 4 * i; p < 4*i+4; p++ {
+			img.Pix[p] = uint8(int(img.Pix[p]) * (255 - int(a)) / 255)
+		}
+	}
 }
 
 func fillCircle(img *image.RGBA, cx, cy, r float32, c color.Color) {
@@ -65,17 +82,30 @@ func fillCircle(img *image.RGBA, cx, cy, r float32, c color.Color) {
 }
 
 func fillRoundRect(img *image.RGBA, x, y, w, h, r float32, c color.Color) {
-	fillPath(img, c, func(p *pen) { p.roundRect(x, y, w, h, r) })
+	part, left, top := around(img, x, y, w, h)
+	fillPath(part, c, func(p *pen) { p.roundRect(x-left, y-top, w, h, r) })
 }
 
 // strokeRoundRect draws the edge of a box, line pixels wide, inside of it.
 func strokeRoundRect(img *image.RGBA, x, y, w, h, line float32, c color.Color) {
-	fillPath(img, c, func(p *pen) {
-		p.roundRect(x, y, w, h, line)
+	part, left, top := around(img, x, y, w, h)
+	fillPath(part, c, func(p *pen) {
+		p.roundRect(x-left, y-top, w, h, line)
 		if w > 2*line && h > 2*line {
-			p.hole(x+line, y+line, w-2*line, h-2*line)
+			p.hole(x-left+line, y-top+line, w-2*line, h-2*line)
 		}
 	})
+}
+
+// around gives the part of a picture that holds a rectangle, and where it begins: a rasterizer is as large
+// as the picture it draws into.
+func around(img *image.RGBA, x, y, w, h float32) (part *image.RGBA, left, top float32) {
+	box := image.Rect(pixel(x)-1, pixel(y)-1, pixel(x+w)+2, pixel(y+h)+2).Intersect(img.Rect)
+	part = &image.RGBA{Stride: img.Stride, Rect: box}
+	if !box.Empty() {
+		part.Pix = img.Pix[img.PixOffset(box.Min.X, box.Min.Y):]
+	}
+	return part, float32(box.Min.X), float32(box.Min.Y)
 }
 
 func (p *pen) rect(x, y, w, h float32) { p.roundRect(x, y, w, h, 0) }

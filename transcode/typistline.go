@@ -88,15 +88,78 @@ func (t *typist) segments(chars []rune, face *typeface) []segment {
 	}
 	var out []segment
 	for _, run := range t.split.Split(in, oneFace{face.embedded}) {
-		level := base
-		if (level&1 == 1) != (run.Direction == di.DirectionRTL) {
-			level++
-		}
-		for _, part := range byFace(run, face) {
-			out = append(out, segment{part, level})
+		for _, part := range byLevel(run, base) {
+			for _, input := range byFace(part.input, face) {
+				out = append(out, segment{input, part.level})
+			}
 		}
 	}
 	return out
+}
+
+// byLevel gives a run its embedding level. Without embeddings and isolates, which readable drops, a level
+// follows from the direction; only numbers in a line from left to right have level 2 (UAX 9, I1) where
+// letters have 0, and the splitter, which knows directions alone, leaves the two together.
+func byLevel(run shaping.Input, base int) []segment {
+	switch {
+	case run.Direction == di.DirectionRTL:
+		return []segment{{run, 1}}
+	case base == 1:
+		return []segment{{run, 2}}
+	}
+	var out []segment
+	for at := run.RunStart; at < run.RunEnd; {
+		part, level := run, 2
+		end := numberEnd(run.Text[:run.RunEnd], at)
+		if end == at {
+			level = 0
+			for end++; end < run.RunEnd && numberEnd(run.Text[:run.RunEnd], end) == end; {
+				end++
+			}
+		}
+		part.RunStart, part.RunEnd = at, end
+		out = append(out, segment{part, level})
+		at = end
+	}
+	return out
+}
+
+// numberEnd gives the end of a number at a place of a text if it is read as part of the right-to-left text
+// around it: Arabic digits always, others after a letter from right to left. Without one it gives the place.
+func numberEnd(text []rune, at int) int {
+	european := afterRightToLeft(text, at)
+	end := at
+	for i := at; i < len(text); i++ {
+		p, _ := bidi.LookupRune(text[i])
+		switch c := p.Class(); {
+		case c == bidi.AN || c == bidi.EN && european:
+			end = i + 1
+		case c == bidi.ET && european && (end == i || i == at):
+			if end == i && i > at {
+				end = i + 1
+			}
+		case (c == bidi.CS || c == bidi.ES && european) && end == i && i > at:
+		case c == bidi.NSM && end == i && i > at:
+			end = i + 1
+		default:
+			return end
+		}
+	}
+	return end
+}
+
+// afterRightToLeft tells whether the last letter with a direction before a place runs from right to left (UAX 9, W7).
+func afterRightToLeft(text []rune, at int) bool {
+	for i := at - 1; i >= 0; i-- {
+		p, _ := bidi.LookupRune(text[i])
+		switch p.Class() {
+		case bidi.L:
+			return false
+		case bidi.R, bidi.AL:
+			return true
+		}
+	}
+	return false
 }
 
 // oneFace lets a text be split by direction and script alone.
@@ -109,15 +172,22 @@ func (f oneFace) ResolveFace(rune) *font.Face { return f.face }
 // one: a word in two fonts reads worse than a word in a font that is not ours.
 func byFace(run shaping.Input, face *typeface) []shaping.Input {
 	text := run.Text[run.RunStart:run.RunEnd]
-	if f := face.resolve(text, run.Script); f != nil {
-		run.Face = f
-		return []shaping.Input{run}
+	if !isEmoji(text) {
+		if f := face.resolve(text, run.Script); f != nil {
+			run.Face = f
+			return []shaping.Input{run}
+		}
 	}
 	var out []shaping.Input
-	start := 0
+	start, inherit := 0, false
 	for _, end := range clusters(text) {
-		part := run
-		part.Face = face.resolve(text[start:end], scriptOf(text[start:end], run.Script))
+		part, only := run, text[start:end]
+		if inherit && len(only) == 1 && joins(only[0]) {
+			part.Face = out[len(out)-1].Face // a space keeps a stretch of joined letters whole
+		} else {
+			part.Face = face.resolve(only, scriptOf(only, run.Script))
+			inherit = part.Face != nil && !isEmoji(only)
+		}
 		part.RunStart, part.RunEnd = run.RunStart+start, run.RunStart+end
 		start = end
 		if n := len(out); n > 0 && out[n-1].Face == part.Face {

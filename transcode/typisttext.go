@@ -5,6 +5,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/go-text/typesetting/segmenter"
+	"golang.org/x/text/unicode/norm"
 )
 
 const (
@@ -27,7 +28,13 @@ const (
 // space become single spaces; control characters, characters without width and those that override the
 // direction of writing are dropped, so that a name cannot draw itself over, or pose as, something else.
 func readable(text string, limit int) []rune {
-	text = text[:min(len(text), maxSource)]
+	if len(text) > maxSource {
+		end := maxSource
+		for end > maxSource-utf8.UTFMax && !utf8.RuneStart(text[end]) {
+			end--
+		}
+		text = text[:end]
+	}
 	out := make([]rune, 0, min(len(text), limit))
 	marks, space, seen := 0, false, false
 	for len(text) > 0 && len(out) < limit {
@@ -55,6 +62,8 @@ func readable(text string, limit int) []rune {
 	if !seen {
 		return nil
 	}
+	// Composed letters are in more fonts than their parts.
+	out = []rune(norm.NFC.String(string(out)))
 	return out[:min(len(out), limit)]
 }
 
