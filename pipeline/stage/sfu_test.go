@@ -148,6 +148,27 @@ func TestSFUNetwork(t *testing.T) {
 	}
 }
 
+// TestSFULossyFiles has recorders that write frames and tell of no packets: VP8 itself must show what is broken.
+func TestSFULossyFiles(t *testing.T) {
+	t.Parallel()
+	for _, seed := range []uint64{1, 2, 3} {
+		t.Run(fmt.Sprint(seed), func(t *testing.T) {
+			t.Parallel()
+			tracks := pair(fixtures.IVF, fixtures.Ogg, 1370*ms, 12*time.Second, func(t *fixtures.SFUTrack) { t.Net.Loss, t.PLI = 0.02, true })
+			s := processSFU(t, fixtures.SFUSpec{Tracks: tracks, Seed: seed}, nil)
+			require.NoError(t, s.err)
+			_, r := s.measure("cam")
+			// A picture that was lost whole leaves no more than a pause, which senders make too: what follows shows that it
+			// was none, but not always with the first picture.
+			require.LessOrEqual(t, len(r.Sequence.Torn)+len(r.Sequence.Unreadable), 2)
+			require.Positive(t, s.truth.Track("cam").Lost)
+			require.Greater(t, len(r.Frames), len(s.truth.Track("cam").Decodable())*2/3)
+			s.beeps("mic")
+			s.inSync()
+		})
+	}
+}
+
 // TestSFUMutes mutes in both ways; a browser's RTP clock of sound stands still in one of them.
 func TestSFUMutes(t *testing.T) {
 	t.Parallel()
