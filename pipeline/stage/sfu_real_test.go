@@ -1,6 +1,7 @@
 package stage_test
 
 import (
+	"encoding/json"
 	"os"
 	"path/filepath"
 	"slices"
@@ -23,16 +24,28 @@ func realCapture(t *testing.T, name, manifest string) *session {
 	}
 	folder := filepath.Join(t.TempDir(), name)
 	require.NoError(t, os.CopyFS(folder, os.DirFS(from)))
+	tracksOnly(t, filepath.Join(folder, manifest))
 	s := processFolder(t, filepath.Join(folder, manifest))
 	require.NoError(t, s.err)
 	require.Zero(t, s.out.Failed)
 	for _, a := range s.out.Assets {
 		require.Equal(t, catalog.AssetCompleted, a.Status)
-		if a.Type == catalog.TrackAsset {
-			s.clean(a)
-		}
+		s.clean(a)
 	}
 	return s
+}
+
+// tracksOnly makes a manifest ask for track assets only.
+func tracksOnly(t *testing.T, path string) {
+	t.Helper()
+	b, err := os.ReadFile(path)
+	require.NoError(t, err)
+	var m map[string]any
+	require.NoError(t, json.Unmarshal(b, &m))
+	m["outputs"] = outputs("track")
+	b, err = json.Marshal(m)
+	require.NoError(t, err)
+	require.NoError(t, os.WriteFile(path, b, 0o644))
 }
 
 // marks gives the flashes and beeps of an asset, as they lie on the wall clock: what is off from even seconds.
