@@ -53,7 +53,7 @@ func (f *compositionFlags) apply(c *capture.Composition) error {
 	if f.NoNames {
 		c.Names = false
 	}
-	if f.Chunk < time.Second {
+	if f.Chunk != 0 && f.Chunk < time.Second { // 0, as where no flags are, is the usual length
 		return fmt.Errorf("--chunk: %v is less than 1s", f.Chunk)
 	}
 	return nil

@@ -78,15 +78,25 @@ func (c *processCmd) open(ctx context.Context, path string) (*capture.Capture, e
 	if err != nil {
 		return cp, err
 	}
-	c.trackFlags.apply(&cp.Manifest.Outputs)
-	err = c.compositionFlags.apply(&cp.Manifest.Outputs.Composition)
-	if len(c.AssetTypes) > 0 {
-		cp.Manifest.Outputs.Assets = c.AssetTypes
-	}
-	if err = errors.Join(err, cp.Manifest.Outputs.Validate(cp.Manifest.Source)); err != nil {
+	if err := c.apply(cp.Manifest); err != nil {
 		return nil, &exitError{code: pipeline.ExitUsage, err: errors.Join(err, cp.Close())}
 	}
 	return cp, nil
+}
+
+// apply writes the flags over a manifest's outputs.
+func (c *processCmd) apply(m *capture.Manifest) error {
+	c.trackFlags.apply(&m.Outputs)
+	if len(c.AssetTypes) > 0 {
+		m.Outputs.Assets = c.AssetTypes
+		if err := m.Outputs.Validate(m.Source); err != nil { // all else is the manifest's, and was right
+			return fmt.Errorf("--assets: %w", err)
+		}
+	}
+	if err := c.compositionFlags.apply(&m.Outputs.Composition); err != nil {
+		return err
+	}
+	return m.Outputs.Validate(m.Source)
 }
 
 // process takes one capture through the pipeline.
