@@ -15,9 +15,11 @@ import (
 )
 
 type inspectCmd struct {
-	Capture  string `arg:"" help:"Folder with capture.json, a manifest, or a media file."`
-	Timeline bool   `help:"Draw who was there, muted, speaking, also where standard output is no terminal (sfu)."`
-	JSON     bool   `name:"json" help:"Print JSON."`
+	Capture     string `arg:"" help:"Folder with capture.json, a manifest, or a media file."`
+	Timeline    bool   `help:"Draw who was there, muted, speaking, also where standard output is no terminal (sfu)."`
+	JSON        bool   `name:"json" help:"Print JSON."`
+	planFlags   `embed:""`
+	layoutFlags `embed:""`
 }
 
 // Run reads the capture and prints what is in it.
@@ -27,6 +29,9 @@ func (c *inspectCmd) Run(ctx context.Context, e env) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, cp.Close()) }()
+	if c.Plan {
+		return c.printPlan(ctx, e, cp)
+	}
 	in, err := stage.Inspect(ctx, cp)
 	if err != nil {
 		return err

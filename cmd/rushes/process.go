@@ -93,7 +93,7 @@ func (c *processCmd) apply(m *capture.Manifest) error {
 			return fmt.Errorf("--assets: %w", err)
 		}
 	}
-	if err := c.compositionFlags.apply(&m.Outputs.Composition); err != nil {
+	if err := c.layoutFlags.apply(&m.Outputs.Composition); err != nil {
 		return err
 	}
 	return m.Outputs.Validate(m.Source)
