@@ -23,6 +23,13 @@ func (s *Scaler) DrawPart(dst *Frame, to Rect, src *Frame, crop Rect) error {
 		return nil
 	}
 	key := scaleKey{crop.W, crop.H, int(cbool(fullRange)), m, src.Format, Rect{W: to.W, H: to.H}, dst.Format}
+	if src.Format == YUV420P && !fullRange && s.resizes(key) {
+		s.resizer.draw(dst, to, src, crop.X, crop.Y)
+		if m != 1 {
+			s.toBT709(dst, to.X, to.Y, dst, to, m)
+		}
+		return nil
+	}
 	if s.sws == nil || s.key != key {
 		C.sws_freeContext(s.sws)
 		srcMatrix := m
@@ -47,6 +54,16 @@ func (s *Scaler) DrawPart(dst *Frame, to Rect, src *Frame, crop Rect) error {
 		s.toBT709(dst, to.X, to.Y, dst, to, m)
 	}
 	return nil
+}
+
+// resizes prepares our own resizer, where it can do what is asked.
+func (s *Scaler) resizes(key scaleKey) bool {
+	if s.resizerKey != key {
+		s.resizer.close()
+		s.resizer = newResizer(key.w, key.h, key.to, false)
+		s.resizerKey = key
+	}
+	return s.resizer != nil
 }
 
 // CopyPart copies a rectangle of src to the same place of dst, both YUV420P.

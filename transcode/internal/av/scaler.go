@@ -20,6 +20,8 @@ type Scaler struct {
 	key              scaleKey
 	matrix           [6]C.int16_t
 	matrixOf, outFmt int
+	resizer          *resizer // of DrawPart; nil where libswscale does it
+	resizerKey       scaleKey
 }
 
 type scaleKey struct {
@@ -174,7 +176,8 @@ func (s *Scaler) Close() error {
 		return nil
 	}
 	C.sws_freeContext(s.sws)
-	s.sws, s.outFmt = nil, -1
+	s.resizer.close()
+	s.sws, s.resizer, s.outFmt = nil, nil, -1
 	closed()
 	return nil
 }
