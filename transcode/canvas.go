@@ -21,7 +21,6 @@ type tileState struct {
 	player  *player
 	version int     // of what it shows now; −1 = avatar
 	last    *canvas // that has the version drawn
-	art     *av.Overlay
 	badges  []badge
 	under   []int // tiles in front of this one, which must be drawn again after it
 }
@@ -49,7 +48,6 @@ func (p *painter) enter(scene int) {
 	p.tiles = p.tiles[:0]
 	for _, t := range p.comp.Plan.Scenes[scene].Tiles {
 		s := tileState{Tile: t, version: -2, player: p.players[t.TrackID]}
-		s.art = p.art.tile(t)
 		s.badges = p.art.badges(t)
 		p.tiles = append(p.tiles, s)
 	}
@@ -115,8 +113,8 @@ func (p *painter) tile(c *canvas, t *tileState) error {
 	}
 	p.drawn++
 	if t.version < 0 {
-		if t.art != nil {
-			av.Blend(c.frame, t.art, r.X, r.Y)
+		if art := p.art.tile(t.Tile); art != nil {
+			av.Blend(c.frame, art, r.X, r.Y)
 		}
 	} else if err := p.picture(c, t, r); err != nil {
 		return err

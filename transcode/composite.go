@@ -42,6 +42,7 @@ type ChunkResult struct {
 	Drawn   int  // pictures that were scaled into the canvas
 	Held    Held // pictures that were left out
 	Bad     int  // pictures that did not decode
+	Defects []Defect
 }
 
 const ticksPerFrame = 1000 // of a composite's movie: its timescale is this times the frame rate

@@ -62,6 +62,9 @@ func (l *limiter) run(channels [][]float32) {
 func (l *limiter) spread(need float64) {
 	for back := 1; back < limitLookAhead; back++ {
 		i := (l.at - back + limitLookAhead) % limitLookAhead
+		if l.need[i] <= need {
+			return // what comes before is low enough for that one already
+		}
 		slope := need + (1-need)*float64(back)/limitLookAhead
 		if l.need[i] <= slope {
 			continue

@@ -91,12 +91,20 @@ func (r *mixRun) open(out mp4.File) (err error) {
 	for i := range r.mix.Tracks {
 		s, err := newSoundSource(&r.mix.Tracks[i], cuts, r.total)
 		if err != nil {
-			return err
+			if !tracksOwn(err) {
+				return err
+			}
+			r.broken(s.in.Name, "its sound is left out", err)
+			s.ended = true
 		}
 		r.sources = append(r.sources, s)
 	}
 	_, err = r.writer.AddTrack(mp4.Track{Timescale: outputRate, Audio: &mp4.Audio{Codec: "mp4a", Config: r.sink.enc.Extradata(), SampleRate: outputRate, Channels: 2, BitRate: r.mix.Audio.BitRate}})
 	return err
+}
+
+func (r *mixRun) broken(track, what string, err error) {
+	r.res.Defects = append(r.res.Defects, Defect{Kind: DefectUndecodable, File: track, Detail: what + ": " + err.Error()})
 }
 
 func (r *mixRun) close() error {
@@ -121,10 +129,10 @@ func (r *mixRun) block(ctx context.Context, at int64, n int) error {
 	}
 	for _, s := range r.sources {
 		if err := s.fill(ctx, at+int64(n)); err != nil {
-			if ctx.Err() != nil || !s.broken(err) {
+			if ctx.Err() != nil || !tracksOwn(err) {
 				return err
 			}
-			r.res.Defects = append(r.res.Defects, Defect{Kind: DefectUndecodable, File: s.in.Name, Detail: "its sound is left out from here: " + err.Error()})
+			r.broken(s.in.Name, "its sound is left out from here", err)
 			s.ended = true
 		}
 		s.mix(at, r.sum[:])
@@ -145,18 +153,29 @@ type soundSource struct {
 	frame  *av.Frame
 	res    *av.Resampler
 	line   soundLine
-	fifo   [2][]float32
-	start  int64 // sample at which fifo begins
+	wait   []soundPiece // decoded and not mixed yet
 	muted  [][2]int64
 	ended  bool
 	limit  int64 // samples from here on are not wanted
 	levels []float64
 	cut    int64
 	bad    int
+	spare  [2][]float32
 }
 
+// soundPiece is a stretch of samples on the output's line. Between pieces is silence, however long.
+type soundPiece struct {
+	start   int64
+	samples [2][]float32
+}
+
+func (p *soundPiece) end() int64 { return p.start + int64(len(p.samples[0])) }
+
+// longSilence is how many samples of it begin another piece.
+const longSilence = outputRate
+
 func newSoundSource(in *MixTrack, cuts cutter, limit int64) (s *soundSource, err error) {
-	s = &soundSource{in: in, cuts: cuts, limit: limit, start: noTime, res: av.NewResampler(outputRate, 2)}
+	s = &soundSource{in: in, cuts: cuts, limit: limit, res: av.NewResampler(outputRate, 2)}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, s.close())
@@ -192,12 +211,6 @@ func (s *soundSource) close() error {
 		s.units = nil
 	}
 	return errors.Join(errs...)
-}
-
-// broken tells whether an error is the track's own, not the machine's.
-func (s *soundSource) broken(err error) bool {
-	var bad interface{ BadInput() bool }
-	return errors.As(err, &bad) && bad.BadInput() || invalid(err)
 }
 
 // fill decodes until the line reaches a sample or the track ends.
@@ -246,7 +259,11 @@ func (s *soundSource) decoded(f *av.Frame) error {
 			out, _ := s.cuts.at(at)
 			s.line.exact = s.line.exact || at-out != s.cut
 			s.cut = at - out
-			if err := s.line.block(ticksOf(out, outputRate), upto(from(channels, done), k)); err != nil {
+			due := ticksOf(out, outputRate)
+			if s.line.next != noTime && due-s.line.next > longSilence { // an hour of it need not be held
+				s.line.next, s.line.drift, s.line.exact = due, 0, false
+			}
+			if err := s.line.block(due, upto(from(channels, done), k)); err != nil {
 				return err
 			}
 		}
@@ -271,18 +288,20 @@ func (c cutter) run(at int64, n int) (int, bool) {
 
 // keep appends to the samples that wait to be mixed; the line has advanced past them already.
 func (s *soundSource) keep(channels [][]float32) error {
-	n := len(channels[0])
-	at := s.line.next - int64(n)
-	if s.start == noTime {
-		s.start = at
+	n := int64(len(channels[0]))
+	at := s.line.next - n
+	if k := len(s.wait); k == 0 || s.wait[k-1].end() != at {
+		s.wait = append(s.wait, soundPiece{start: at, samples: s.spare})
+		s.spare = [2][]float32{}
 	}
-	for c := range s.fifo {
-		s.fifo[c] = append(s.fifo[c], channels[c]...)
+	p := &s.wait[len(s.wait)-1]
+	for c := range p.samples {
+		p.samples[c] = append(p.samples[c], channels[c]...)
 	}
 	for _, m := range s.muted {
-		if lo, hi := max(m[0], at), min(m[1], at+int64(n)); lo < hi {
-			for c := range s.fifo {
-				clear(s.fifo[c][lo-s.start : hi-s.start])
+		if lo, hi := max(m[0], at), min(m[1], at+n); lo < hi {
+			for c := range p.samples {
+				clear(p.samples[c][lo-p.start : hi-p.start])
 			}
 		}
 	}
@@ -292,32 +311,42 @@ func (s *soundSource) keep(channels [][]float32) error {
 // mix adds what lies in a block and forgets it, and measures how loud it is.
 func (s *soundSource) mix(at int64, sum [][]float32) {
 	n := int64(len(sum[0]))
-	lo, hi := int64(0), int64(0)
-	if s.start != noTime {
-		lo, hi = max(s.start, at), min(s.start+int64(len(s.fifo[0])), at+n)
-	}
 	for w := at; w < at+n; w += levelWindow {
-		s.levels = append(s.levels, s.level(max(lo, w), min(hi, w+levelWindow)))
+		s.levels = append(s.levels, s.level(w, min(w+levelWindow, at+n)))
 	}
-	if lo >= hi {
-		return
-	}
-	for c := range sum {
-		src, dst := s.fifo[c][lo-s.start:hi-s.start], sum[c][lo-at:]
-		for i, v := range src {
-			dst[i] += v
+	for i := range s.wait {
+		p := &s.wait[i]
+		lo, hi := max(p.start, at), min(p.end(), at+n)
+		for c := range sum {
+			for k := lo; k < hi; k++ {
+				sum[c][k-at] += p.samples[c][k-p.start]
+			}
 		}
-		s.fifo[c] = s.fifo[c][:copy(s.fifo[c], s.fifo[c][hi-s.start:])]
 	}
-	s.start = hi
+	for len(s.wait) > 0 && s.wait[0].end() <= at+n {
+		for c := range s.spare {
+			s.spare[c] = s.wait[0].samples[c][:0]
+		}
+		s.wait = s.wait[:copy(s.wait, s.wait[1:])]
+	}
+	if len(s.wait) > 0 && s.wait[0].start < at+n {
+		p := &s.wait[0]
+		for c := range p.samples {
+			p.samples[c] = p.samples[c][:copy(p.samples[c], p.samples[c][at+n-p.start:])]
+		}
+		p.start = at + n
+	}
 }
 
-// level is the mean level of some samples of a window, in dBFS.
-func (s *soundSource) level(lo, hi int64) float64 {
+// level is the mean level of the samples of a window, in dBFS.
+func (s *soundSource) level(from, to int64) float64 {
 	sum := 0.0
-	for i := lo; i < hi; i++ {
-		a, b := float64(s.fifo[0][i-s.start]), float64(s.fifo[1][i-s.start])
-		sum += (a*a + b*b) / 2
+	for i := range s.wait {
+		p := &s.wait[i]
+		for k := max(p.start, from); k < min(p.end(), to); k++ {
+			a, b := float64(p.samples[0][k-p.start]), float64(p.samples[1][k-p.start])
+			sum += (a*a + b*b) / 2
+		}
 	}
 	return 10 * math.Log10(sum/levelWindow)
 }

@@ -63,6 +63,11 @@ func (p *player) close() error {
 	return errors.Join(errs...)
 }
 
+// work is what the track has taken so far.
+func (p *player) work() ChunkResult {
+	return ChunkResult{Decoded: p.decoded, Bad: p.bad, Held: p.gate.held}
+}
+
 // advance decodes everything up to a session time. Afterwards shown is the picture that is seen then.
 func (p *player) advance(ctx context.Context, to time.Duration) error {
 	if err := p.skipToKey(to); err != nil {

@@ -25,12 +25,19 @@ type Renderer struct {
 	painter painter
 	players map[string]*player
 	pool    []*canvas
-	at      int64 // frame after the last one drawn
+	at      int64          // frame after the last one drawn
+	last    map[string]int // by track: the last scene that shows it
+	gone    ChunkResult    // what closed tracks have taken
 }
 
 // NewRenderer opens a renderer; the caller closes it.
 func NewRenderer(c *Composite) (r *Renderer, err error) {
-	r = &Renderer{comp: c, cuts: newCutter(c.Paused), players: map[string]*player{}}
+	r = &Renderer{comp: c, cuts: newCutter(c.Paused), players: map[string]*player{}, last: map[string]int{}}
+	for i, s := range c.Plan.Scenes {
+		for _, t := range s.Tiles {
+			r.last[t.TrackID] = i
+		}
+	}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, r.Close())
@@ -77,6 +84,7 @@ func (r *Renderer) Chunk(ctx context.Context, chunk Chunk, out mp4.File, progres
 			return nil, err
 		}
 	}
+	r.at = chunk.End
 	run := &chunkRun{Renderer: r, chunk: chunk, res: &ChunkResult{}, progress: progress}
 	defer func() { err = errors.Join(err, run.close()) }()
 	if err := run.open(out); err != nil {
@@ -88,7 +96,6 @@ func (r *Renderer) Chunk(ctx context.Context, chunk Chunk, out mp4.File, progres
 	if err := group.Wait(); err != nil {
 		return nil, fmt.Errorf("render frames %d to %d: %w", chunk.First, chunk.End, err)
 	}
-	r.at = chunk.End
 	run.writer.SetEnd(0, (chunk.End-chunk.First)*ticksPerFrame)
 	if run.res.Summary, err = run.writer.Close(); err != nil {
 		return nil, fmt.Errorf("finish frames %d to %d: %w", chunk.First, chunk.End, err)
@@ -99,12 +106,22 @@ func (r *Renderer) Chunk(ctx context.Context, chunk Chunk, out mp4.File, progres
 // rewind closes the tracks, so that they are read from their beginning again.
 func (r *Renderer) rewind() error {
 	var errs []error
-	for id, p := range r.players {
-		errs = append(errs, p.close())
-		delete(r.players, id)
+	for id := range r.players {
+		errs = append(errs, r.forget(id))
 	}
 	r.painter.scene = -1
+	for _, c := range r.pool {
+		c.scene = -1
+	}
 	return errors.Join(errs...)
+}
+
+// forget closes a track.
+func (r *Renderer) forget(id string) error {
+	p := r.players[id]
+	r.gone.add(p.work())
+	delete(r.players, id)
+	return p.close()
 }
 
 // chunkRun is the rendering of one chunk.
@@ -174,43 +191,40 @@ func (r *chunkRun) draw(ctx context.Context) error {
 		c.frame.PTS, c.frame.Duration = k-r.chunk.First, 1
 		r.filled <- c // never full: it is as long as the pool
 	}
-	after := r.work()
-	r.res.Decoded, r.res.Bad, r.res.Drawn = after.Decoded-before.Decoded, after.Bad-before.Bad, after.Drawn-before.Drawn
-	r.res.Held = after.Held.less(before.Held)
+	r.res.add(r.work())
+	r.res.add(before.negative())
 	return nil
 }
 
 // work sums up what all tracks have taken so far.
 func (r *Renderer) work() ChunkResult {
-	sum := ChunkResult{Drawn: r.painter.drawn}
+	sum := r.gone
+	sum.Drawn += r.painter.drawn
 	for _, p := range r.players {
-		sum.Decoded += p.decoded
-		sum.Bad += p.bad
-		sum.Held = sum.Held.less(Held{-p.gate.held.BeforeKey, -p.gate.held.Damaged, -p.gate.held.AfterLoss})
+		sum.add(p.work())
 	}
 	return sum
 }
 
-func (h Held) less(o Held) Held {
-	return Held{h.BeforeKey - o.BeforeKey, h.Damaged - o.Damaged, h.AfterLoss - o.AfterLoss}
+// add sums up the numbers.
+func (r *ChunkResult) add(o ChunkResult) {
+	r.Decoded, r.Drawn, r.Bad = r.Decoded+o.Decoded, r.Drawn+o.Drawn, r.Bad+o.Bad
+	r.Held.BeforeKey += o.Held.BeforeKey
+	r.Held.Damaged += o.Held.Damaged
+	r.Held.AfterLoss += o.Held.AfterLoss
+}
+
+func (r ChunkResult) negative() ChunkResult {
+	return ChunkResult{Decoded: -r.Decoded, Drawn: -r.Drawn, Bad: -r.Bad, Held: Held{-r.Held.BeforeKey, -r.Held.Damaged, -r.Held.AfterLoss}}
 }
 
 // advance opens the tracks of a scene that are not open yet and decodes them up to a frame's time.
 func (r *chunkRun) advance(ctx context.Context, k int64, scene int) error {
 	at := r.cuts.session(r.comp.frameTime(k))
 	if scene != r.painter.scene {
-		for _, t := range r.comp.Plan.Scenes[scene].Tiles {
-			v := r.comp.Video[t.TrackID]
-			if v == nil || r.players[t.TrackID] != nil {
-				continue
-			}
-			p, err := newPlayer(v)
-			if err != nil {
-				return fmt.Errorf("track %s: %w", t.TrackID, err)
-			}
-			r.players[t.TrackID] = p
+		if err := r.enter(scene); err != nil {
+			return err
 		}
-		r.painter.enter(scene)
 	}
 	for i := range r.painter.tiles {
 		p := r.painter.tiles[i].player
@@ -218,11 +232,54 @@ func (r *chunkRun) advance(ctx context.Context, k int64, scene int) error {
 			continue
 		}
 		if err := p.advance(ctx, time.Duration(at)); err != nil {
-			return fmt.Errorf("track %s: %w", r.painter.tiles[i].TrackID, err)
+			if ctx.Err() != nil || !tracksOwn(err) {
+				return fmt.Errorf("track %s: %w", r.painter.tiles[i].TrackID, err)
+			}
+			p.ended, p.next = true, nil
+			r.broken(r.painter.tiles[i].TrackID, "its pictures are left out from here", err)
 		}
 	}
 	r.painter.update()
 	return nil
+}
+
+// enter begins a scene: it closes the tracks that no scene from here on shows and opens those of this one. A track
+// that cannot be opened is a defect.
+func (r *chunkRun) enter(scene int) error {
+	for id := range r.players {
+		if r.last[id] < scene {
+			if err := r.forget(id); err != nil {
+				return fmt.Errorf("track %s: %w", id, err)
+			}
+		}
+	}
+	for _, t := range r.comp.Plan.Scenes[scene].Tiles {
+		v := r.comp.Video[t.TrackID]
+		if v == nil || r.players[t.TrackID] != nil {
+			continue
+		}
+		p, err := newPlayer(v)
+		switch {
+		case err == nil:
+			r.players[t.TrackID] = p
+		case tracksOwn(err):
+			r.broken(t.TrackID, "none of its pictures can be shown", err)
+		default:
+			return fmt.Errorf("track %s: %w", t.TrackID, err)
+		}
+	}
+	r.painter.enter(scene)
+	return nil
+}
+
+func (r *chunkRun) broken(track, what string, err error) {
+	r.res.Defects = append(r.res.Defects, Defect{Kind: DefectUndecodable, File: track, Detail: what + ": " + err.Error()})
+}
+
+// tracksOwn tells whether an error is a track's own, not the machine's.
+func tracksOwn(err error) bool {
+	var bad interface{ BadInput() bool }
+	return errors.As(err, &bad) && bad.BadInput() || invalid(err)
 }
 
 func (r *chunkRun) encode(ctx context.Context) error {
