@@ -25,7 +25,9 @@ type Unit struct {
 // Units gives the access units of a track in the order of decoding, io.EOF after the last. What Next returns is
 // good until the next call.
 type Units interface {
+	// Next gives the next unit.
 	Next() (*Unit, error)
+	// Close ends the reading; it may be called again.
 	Close() error
 }
 

@@ -45,6 +45,11 @@ type processCmd struct {
 	compositionFlags `embed:""`
 }
 
+// Validate checks the flags that kong's tags cannot.
+func (c *processCmd) Validate() error {
+	return errors.Join(c.encodeFlags.Validate(), c.compositionFlags.Validate())
+}
+
 // Run makes the assets and prints them.
 func (c *processCmd) Run(ctx context.Context, e env) (err error) {
 	cp, err := c.open(ctx, c.Capture)

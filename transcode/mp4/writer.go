@@ -21,6 +21,7 @@ var ErrNoSamples = errors.New("mp4: no samples to present")
 type File interface {
 	io.ReaderAt
 	io.WriterAt
+	// Truncate sets the size in bytes; what is cut off is gone, what is added is zero.
 	Truncate(size int64) error
 }
 
