@@ -53,7 +53,6 @@ type webmCopy struct {
 	gate     *gate
 	out      *av.Output
 	pkt      *av.Packet
-	stream   int
 	res      *WebMResult
 	progress func(time.Duration)
 	end      time.Duration // of the last unit, in the session
@@ -92,7 +91,7 @@ func (c *webmCopy) open(ctx context.Context, w io.WriterAt, first *Unit) (err er
 	case "av1":
 		s.Extradata = av1SequenceHeader(first.Data)
 	}
-	if c.stream, err = c.out.AddStream(&s); err != nil {
+	if _, err = c.out.AddStream(&s); err != nil {
 		return err
 	}
 	c.last = -1
@@ -182,17 +181,16 @@ func (c *webmCopy) sound(u *Unit) error {
 }
 
 func (c *webmCopy) write(data []byte, key bool, at, duration time.Duration) error {
-	if err := c.pkt.SetData(data); err != nil {
-		return err
+	if len(data) == 0 {
+		return nil
 	}
 	ms := (at - c.res.Start).Round(time.Millisecond).Milliseconds()
 	if ms <= c.last && c.gate != nil {
 		ms = c.last + 1
 	}
 	c.last = max(ms, c.last)
-	c.pkt.PTS, c.pkt.DTS, c.pkt.Duration, c.pkt.Key = ms, ms, max(duration.Round(time.Millisecond).Milliseconds(), 1), key
 	c.res.Units++
-	return c.out.Write(c.stream, c.pkt, av.Rational{Num: 1, Den: 1000})
+	return c.out.WriteData(c.pkt, data, ms, max(duration.Round(time.Millisecond).Milliseconds(), 1), key, av.Rational{Num: 1, Den: 1000})
 }
 
 // opusSilence gives a packet of silence, at most 20 ms and not longer than d, and its length (RFC 6716, 3.1: CELT,
