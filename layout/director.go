@@ -81,7 +81,7 @@ func (d *director) peer(st *stay, r Rect, z int) Tile {
 	}
 	for _, v := range st.cameras { // the newest first
 		if v.on {
-			t.Kind, t.TrackID, t.Fit, t.Initials = TileCamera, v.id, FitCropUpToQuarter, ""
+			t.Kind, t.TrackID, t.Fit = TileCamera, v.id, FitCropUpToQuarter
 			break
 		}
 	}

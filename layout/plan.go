@@ -76,7 +76,8 @@ type Tile struct {
 	// overflow tile, nothing on a screen, of which a label would hide a part. It is one line of at most 128
 	// characters; the renderer cuts it to the tile.
 	Label string `json:"label,omitempty"`
-	// Initials are one or two characters for an avatar, also when names are not wanted.
+	// Initials are one or two characters for the avatar, also when names are not wanted; on a camera for the time
+	// in which it has no picture yet.
 	Initials string `json:"initials,omitempty"`
 	// MicMuted asks for the icon of a muted microphone.
 	MicMuted bool `json:"mic_muted,omitempty"`
