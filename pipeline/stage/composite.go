@@ -7,7 +7,8 @@ import (
 	"fmt"
 	"os"
 	"runtime"
-	"sync/atomic"
+	"slices"
+	"sync"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -21,17 +22,18 @@ import (
 
 // compositeProducts is the one room-composite-legacy of an sfu capture: all its tracks in one picture.
 func compositeProducts(ctx context.Context, from *material) ([]*product, error) {
+	c, cfg := from.capture, from.cfg
+	comp := &composer{capture: c, cfg: cfg, index: &capture.Index{}}
+	if err := comp.refuse(); err != nil {
+		return nil, fmt.Errorf("outputs.composition: %w", err)
+	}
 	ix, err := from.index(ctx)
 	if err != nil {
 		return nil, err
 	}
-	c, cfg := from.capture, from.cfg
+	comp.index = ix
 	m := c.Manifest
 	session := catalog.Session{RoomID: m.RoomID, SessionID: m.SessionID, StartedAt: m.StartedAt.Time}
-	comp := &composer{capture: c, cfg: cfg, index: ix}
-	if err := comp.options().Validate(); err != nil {
-		return nil, fmt.Errorf("outputs.composition: %w", err)
-	}
 	p := &product{
 		name: "composite",
 		file: "composite.mp4",
@@ -64,16 +66,7 @@ func (c *composer) render(ctx context.Context, run *pipeline.Run, f *os.File, pr
 	if err != nil {
 		return rendered{}, err
 	}
-	sound, _, err := pipeline.Remember(ctx, run, "composite.sound", key, c.sound)
-	if err != nil {
-		return rendered{}, fmt.Errorf("sound: %w", err)
-	}
-	plan, err := c.plan(sound)
-	if err != nil {
-		return rendered{}, err
-	}
-	comp := c.composite(plan)
-	chunks, err := c.chunks(ctx, run, key, comp, progress)
+	sound, plan, chunks, err := c.parts(ctx, run, key, progress)
 	if err != nil {
 		return rendered{}, err
 	}
@@ -83,6 +76,7 @@ func (c *composer) render(ctx context.Context, run *pipeline.Run, f *os.File, pr
 	}
 	out := rendered{Size: sum.Size, Duration: plan.Duration, Width: plan.Canvas.Width, Height: plan.Canvas.Height, Scenes: len(plan.Scenes), Defects: c.defects}
 	out.Defects = append(out.Defects, sound.Defects...)
+	out.Defects = append(out.Defects, chunkDefects(chunks)...)
 	var reports []syncReport
 	for _, t := range c.index.Tracks {
 		out.Defects = append(out.Defects, captureDefects(t.Defects)...)
@@ -94,6 +88,33 @@ func (c *composer) render(ctx context.Context, run *pipeline.Run, f *os.File, pr
 	}
 	out.Sync, err = json.Marshal(reports)
 	return out, err
+}
+
+// parts makes the sound and the pictures: at once, where who is shown does not depend on who is heard.
+func (c *composer) parts(ctx context.Context, run *pipeline.Run, key string, progress func(pipeline.Progress)) (sound soundMade, plan layout.Plan, chunks []chunkMade, err error) {
+	mix := func(ctx context.Context) error {
+		var err error
+		if sound, _, err = pipeline.Remember(ctx, run, "composite.sound", key, c.sound); err != nil {
+			return fmt.Errorf("sound: %w", err)
+		}
+		return nil
+	}
+	group, gctx := errgroup.WithContext(ctx)
+	if c.wantsLevels() {
+		if err := mix(ctx); err != nil {
+			return sound, plan, nil, err
+		}
+	} else {
+		group.Go(func() error { return mix(gctx) })
+	}
+	group.Go(func() (err error) {
+		if plan, err = c.plan(sound); err != nil {
+			return err
+		}
+		chunks, err = c.chunks(gctx, run, key, c.composite(plan), progress)
+		return err
+	})
+	return sound, plan, chunks, group.Wait()
 }
 
 // soundMade is what is remembered of the mix.
@@ -181,8 +202,28 @@ func PlanOf(ctx context.Context, c *capture.Capture) (_ layout.Plan, err error) 
 
 // chunkMade is what is remembered of a chunk.
 type chunkMade struct {
-	File string
-	Size int64
+	File    string
+	Size    int64
+	Bad     int // pictures that did not decode
+	Defects []catalog.Defect
+}
+
+// chunkDefects are those of all chunks, each once.
+func chunkDefects(chunks []chunkMade) []catalog.Defect {
+	var out []catalog.Defect
+	bad := 0
+	for _, c := range chunks {
+		bad += c.Bad
+		for _, d := range c.Defects {
+			if !slices.Contains(out, d) {
+				out = append(out, d)
+			}
+		}
+	}
+	if bad > 0 {
+		out = append(out, catalog.Defect{Kind: transcode.DefectUndecodable, Detail: fmt.Sprintf("%d pictures do not decode; the one before stays", bad)})
+	}
+	return out
 }
 
 const chunkFile = "chunk.mp4"
@@ -198,9 +239,18 @@ func (c *composer) chunks(ctx context.Context, run *pipeline.Run, key string, co
 	w := &chunkWork{run: run, key: key, comp: comp, list: list, made: make([]chunkMade, len(list)), progress: progress}
 	group, gctx := errgroup.WithContext(ctx)
 	for i := range workers {
-		group.Go(func() error { return w.some(gctx, i*len(list)/workers, (i+1)*len(list)/workers) })
+		group.Go(func() error { return w.some(gctx, w.share(i, workers), w.share(i+1, workers)) })
 	}
 	return w.made, group.Wait()
+}
+
+// share is the first chunk of one of n workers: all have about as many frames.
+func (w *chunkWork) share(i, n int) int {
+	at := slices.IndexFunc(w.list, func(c transcode.Chunk) bool { return c.First*int64(n) >= w.comp.Plan.Frames*int64(i) })
+	if at < 0 {
+		return len(w.list)
+	}
+	return at
 }
 
 // chunkWork is the chunks of a composite, shared by the goroutines that render them.
@@ -210,7 +260,8 @@ type chunkWork struct {
 	comp     *transcode.Composite
 	list     []transcode.Chunk
 	made     []chunkMade
-	done     atomic.Int64 // frames
+	mu       sync.Mutex
+	done     int64 // frames
 	progress func(pipeline.Progress)
 }
 
@@ -239,9 +290,11 @@ func (w *chunkWork) one(ctx context.Context, r *transcode.Renderer, i int) error
 	}
 	before := int64(0)
 	report := func(frames int64) {
-		all := w.done.Add(frames - before)
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		w.done += frames - before
 		before = frames
-		w.progress(pipeline.Progress{Done: all, Total: plan.Frames, Media: time.Duration(all) * time.Second / time.Duration(plan.Canvas.FPS)})
+		w.progress(pipeline.Progress{Done: w.done, Total: plan.Frames, Media: time.Duration(w.done) * time.Second / time.Duration(plan.Canvas.FPS)})
 	}
 	made, reused, err := pipeline.Remember(ctx, w.run, chunkName(i), key, func(ctx context.Context, run *pipeline.Run) (_ chunkMade, err error) {
 		folder, err := run.Scratch.Dir(chunkName(i))
@@ -257,7 +310,11 @@ func (w *chunkWork) one(ctx context.Context, r *transcode.Renderer, i int) error
 		if err != nil {
 			return chunkMade{}, err
 		}
-		return chunkMade{File: chunkFile, Size: res.Size}, nil
+		made := chunkMade{File: chunkFile, Size: res.Size, Bad: res.Bad}
+		for _, d := range res.Defects {
+			made.Defects = append(made.Defects, catalog.Defect{Kind: d.Kind, Detail: d.Detail, Track: d.File})
+		}
+		return made, nil
 	})
 	if reused {
 		report(chunk.End - chunk.First)

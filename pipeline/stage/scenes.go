@@ -3,6 +3,7 @@ package stage
 import (
 	"fmt"
 	"math"
+	"slices"
 	"time"
 
 	"rushes/catalog"
@@ -12,7 +13,8 @@ import (
 )
 
 const (
-	longestSession = 24 * time.Hour  // that is believed where nobody says when the session stopped
+	longestSession = 24 * time.Hour  // that is believed without media to its end
+	mostTiles      = 25              // without somebody being left out
 	longHold       = 3 * time.Second // gaps shorter than this need not be told to layout
 )
 
@@ -44,10 +46,29 @@ func (c *composer) roleOf(peer string) string {
 	return ""
 }
 
-// duration is that of the output: of the session less its pauses or, where nobody says when it stopped, to the end
-// of the last track.
+// refuse holds the request against the limits before anything is read.
+func (c *composer) refuse() error {
+	_, err := layout.Build(c.options(), layout.Session{Duration: time.Second, Peers: c.peers()})
+	return err
+}
+
+// wantsLevels tells whether the plan depends on how loud everybody is.
+func (c *composer) wantsLevels() bool {
+	for _, e := range c.capture.Manifest.Events {
+		if e.Type == capture.EventActiveSpeaker {
+			return false
+		}
+	}
+	o := c.options().WithDefaults()
+	grid := o.Layout == layout.Grid || o.Layout == layout.Auto && !slices.ContainsFunc(c.index.Tracks, func(t *capture.TrackIndex) bool { return t.Track.Screen() })
+	return !grid || len(c.peers()) > mostTiles
+}
+
+// duration is that of the output: of the session less its pauses or, where nobody says when it stopped or that cannot
+// be, to the end of the last track.
 func (c *composer) duration() time.Duration {
-	if d, known := c.capture.Session.Duration(); known {
+	d, known := c.capture.Session.Duration()
+	if known && d <= longestSession {
 		return d
 	}
 	end := time.Duration(0)
@@ -86,6 +107,9 @@ func (c *composer) plan(sound soundMade) (layout.Plan, error) {
 	}
 	for _, t := range c.index.Tracks {
 		s.Tracks = append(s.Tracks, c.track(t))
+	}
+	if d, known := c.capture.Session.Duration(); known && d != s.Duration {
+		c.defects = append(c.defects, catalog.Defect{Kind: transcode.DefectTimeJump, Detail: fmt.Sprintf("the session is said to last %v; the composite ends with the last track", d)})
 	}
 	speakers := false
 	for _, e := range c.capture.Manifest.Events {
