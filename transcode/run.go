@@ -210,7 +210,7 @@ func (r *run) openAudio() (lane, error) {
 // cannot be read to its end is a defect.
 func (r *run) readPart(ctx context.Context, i int, end int64, position *func() int64) (_ int64, err error) {
 	part := &r.parts[i]
-	in, err := av.OpenInput(ctx, part.Source.av())
+	in, err := r.openPart(ctx, part)
 	if err != nil {
 		return end, err
 	}

@@ -68,11 +68,18 @@ func boxHeader(r io.ReaderAt, off, to int64) (boxAt, error) {
 }
 
 func readFull(r io.ReaderAt, p []byte, off int64) error {
-	n, err := r.ReadAt(p, off)
+	n, err := 0, error(nil)
+	for n < len(p) && err == nil { // some readers give less than was asked for, and no error
+		var got int
+		if got, err = r.ReadAt(p[n:], off+int64(n)); got == 0 && err == nil {
+			err = io.ErrNoProgress
+		}
+		n += got
+	}
 	if n == len(p) {
 		return nil
 	}
-	if err == nil || errors.Is(err, io.EOF) {
+	if errors.Is(err, io.EOF) {
 		err = io.ErrUnexpectedEOF
 	}
 	return fmt.Errorf("reading %d bytes at %d: %w", len(p), off, err)

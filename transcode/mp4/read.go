@@ -56,6 +56,7 @@ type MovieTrack struct {
 	fileSize                     int64
 	movieTimescale               uint32
 	uniformSize                  uint32
+	descriptions                 uint32 // entries of stsd
 	stts, ctts, stsc, stsz, stss tableAt
 	stco                         tableAt
 	rollEntry, rollGroup         bool
@@ -130,7 +131,7 @@ func read(r io.ReaderAt, size int64) (*Movie, error) {
 	if err != nil {
 		return nil, err
 	}
-	return m, m.readMoov(r, *moov, size)
+	return m, m.readMoov(r, *moov, size, false)
 }
 
 func brands(p []byte) []string {
@@ -143,7 +144,7 @@ func brands(p []byte) []string {
 	return out
 }
 
-func (m *Movie) readMoov(r io.ReaderAt, moov boxAt, size int64) error {
+func (m *Movie) readMoov(r io.ReaderAt, moov boxAt, size int64, fragmented bool) error {
 	list, err := boxesIn(r, moov.body, moov.end)
 	if err != nil {
 		return fmt.Errorf("moov: %w", err)
@@ -171,7 +172,7 @@ func (m *Movie) readMoov(r io.ReaderAt, moov boxAt, size int64) error {
 		return errors.New("moov has no mvhd")
 	}
 	for _, b := range list {
-		if b.kind == "mvex" {
+		if b.kind == "mvex" && !fragmented {
 			return fmt.Errorf("%w: it is fragmented", ErrNotProgressive)
 		}
 		if b.kind != "trak" {

@@ -7,7 +7,7 @@ import (
 
 // readStsd takes the first sample description.
 func (t *MovieTrack) readStsd(f *fields) error {
-	if f.u32() == 0 || f.short {
+	if t.descriptions = f.u32(); t.descriptions == 0 || f.short {
 		return errors.New("stsd has no entry")
 	}
 	size := int(f.u32())

@@ -88,6 +88,13 @@ func (p *Packet) SetData(data []byte) error {
 	return nil
 }
 
+// View makes the packet show data, which stays the caller's, without timestamps. Only Data sees it: the packet holds
+// nothing that a decoder or a muxer could take.
+func (p *Packet) View(data []byte) {
+	p.p.Unref()
+	*p = Packet{p: p.p, PTS: NoPTS, DTS: NoPTS, Position: -1, data: unsafe.Pointer(unsafe.SliceData(data)), size: len(data)}
+}
+
 // MoveTo gives all that p holds to dst and leaves p empty.
 func (p *Packet) MoveTo(dst *Packet) {
 	dst.p.Unref()
