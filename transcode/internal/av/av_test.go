@@ -17,7 +17,7 @@ func TestMatrix(t *testing.T) {
 	t.Parallel()
 	weights := map[int][2]float64{6: {0.299, 0.114}, 7: {0.212, 0.087}, 9: {0.2627, 0.0593}}
 	for from, k := range weights {
-		c := matrixCoefficients(from)
+		c := matrixCoefficients(matrixKey{from: from})
 		for r := 0.0; r <= 1; r += 0.125 {
 			for g := 0.0; g <= 1; g += 0.125 {
 				for b := 0.0; b <= 1; b += 0.125 {
@@ -34,7 +34,7 @@ func TestMatrix(t *testing.T) {
 			}
 		}
 	}
-	for _, v := range matrixCoefficients(6) {
+	for _, v := range matrixCoefficients(matrixKey{from: 6}) {
 		require.Less(t, v, 1<<15)
 	}
 }

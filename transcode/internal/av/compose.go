@@ -19,14 +19,14 @@ func (s *Scaler) DrawPart(dst *Frame, to Rect, src *Frame, crop Rect) error {
 			C.rushes_copy_420(&part, dst.context(), C.int(to.X), C.int(to.Y))
 			return nil
 		}
-		s.toBT709(src, crop.X, crop.Y, dst, to, m)
+		s.toBT709(src, crop.X, crop.Y, dst, to, matrixKey{from: m})
 		return nil
 	}
 	key := scaleKey{crop.W, crop.H, int(cbool(fullRange)), m, src.Format, Rect{W: to.W, H: to.H}, dst.Format}
 	if src.Format == YUV420P && !fullRange && s.resizes(key) {
 		s.resizer.draw(dst, to, src, crop.X, crop.Y)
 		if m != 1 {
-			s.toBT709(dst, to.X, to.Y, dst, to, m)
+			s.toBT709(dst, to.X, to.Y, dst, to, matrixKey{from: m})
 		}
 		return nil
 	}
@@ -51,7 +51,7 @@ func (s *Scaler) DrawPart(dst *Frame, to Rect, src *Frame, crop Rect) error {
 		return newError("scale", fmt.Sprintf("%dx%d %v", crop.W, crop.H, src.Format), -1, r, nil)
 	}
 	if isYUV(src.Format) && m != 1 {
-		s.toBT709(dst, to.X, to.Y, dst, to, m)
+		s.toBT709(dst, to.X, to.Y, dst, to, matrixKey{from: m})
 	}
 	return nil
 }

@@ -378,6 +378,18 @@ WIDE static void matrix_luma(const uint8_t *s, uint8_t *d, const int16_t *dy, in
     }
 }
 
+// The same from full range: a luma of 255 becomes one of 219 above 16, rounded exactly.
+WIDE static void matrix_luma_full(const uint8_t *s, uint8_t *d, const int16_t *dy, int n) {
+#pragma GCC ivdep
+    for (int i = 0; i < n; i++) {
+        uint16_t x = (uint16_t)(s[i] * 219 + 128);
+        x = (uint16_t)(x + (x >> 8)) >> 8;
+        int16_t v = (int16_t)x + 16 + dy[i];
+        v = v < 0 ? 0 : v;
+        d[i] = v > 255 ? 255 : v;
+    }
+}
+
 static uint8_t *at_420(const AVFrame *f, int plane, int x, int y) {
     int sh = plane ? 1 : 0;
     return f->data[plane] + (int64_t)(y >> sh) * f->linesize[plane] + (x >> sh);
@@ -386,14 +398,15 @@ static uint8_t *at_420(const AVFrame *f, int plane, int x, int y) {
 // What is known of a strip's chroma stays near until its luma comes.
 enum { STRIP = 512 };
 
-void rushes_matrix_420(const AVFrame *s, int sx, int sy, AVFrame *d, int x, int y, int w, int h, const int16_t k[6]) {
+void rushes_matrix_420(const AVFrame *s, int sx, int sy, AVFrame *d, int x, int y, int w, int h, const int16_t k[6], int full) {
+    void (*luma)(const uint8_t *, uint8_t *, const int16_t *, int) = full ? matrix_luma_full : matrix_luma;
     int16_t dy[STRIP];
     for (int r = 0; r + 1 < h; r += 2) {
         for (int c = 0; c + 1 < w; c += STRIP) {
             int n = w - c < STRIP ? (w - c) & ~1 : STRIP, from = sx + c, to = x + c;
             matrix_chroma(at_420(s, 1, from, sy + r), at_420(s, 2, from, sy + r), at_420(d, 1, to, y + r), at_420(d, 2, to, y + r), dy, n >> 1, k);
-            matrix_luma(at_420(s, 0, from, sy + r), at_420(d, 0, to, y + r), dy, n);
-            matrix_luma(at_420(s, 0, from, sy + r + 1), at_420(d, 0, to, y + r + 1), dy, n);
+            luma(at_420(s, 0, from, sy + r), at_420(d, 0, to, y + r), dy, n);
+            luma(at_420(s, 0, from, sy + r + 1), at_420(d, 0, to, y + r + 1), dy, n);
         }
     }
 }

@@ -98,8 +98,9 @@ int rushes_scale(struct SwsContext *sws, const AVFrame *src, AVFrame *dst, int x
 struct SwsContext *rushes_sws(int sw, int sh, int sf, int srange, int smatrix, int dw, int dh, int df, int drange, int dmatrix, int flags);
 void rushes_copy_420(const AVFrame *src, AVFrame *dst, int x, int y);
 void rushes_fill(AVFrame *f, int x, int y, int w, int h, int Y, int U, int V);
-// rushes_matrix_420 draws the part of src at sx, sy in another matrix at x, y of dst, which may be src itself.
-void rushes_matrix_420(const AVFrame *src, int sx, int sy, AVFrame *dst, int x, int y, int w, int h, const int16_t k[6]);
+// rushes_matrix_420 draws the part of src at sx, sy in another matrix at x, y of dst, which may be src itself. full says
+// that src is of full range and k of that; dst is of limited range always.
+void rushes_matrix_420(const AVFrame *src, int sx, int sy, AVFrame *dst, int x, int y, int w, int h, const int16_t k[6], int full);
 
 int rushes_swr_open(SwrContext **s, int in_rate, int in_fmt, const AVFrame *like, int out_rate, int out_channels);
 int rushes_swr_run(SwrContext *s, const AVFrame *in, float *l, float *r, int room);

@@ -16,12 +16,19 @@ type Rect struct{ X, Y, W, H int }
 // Scaler draws pictures of any size, format and colour into a part of a picture of BT.709, limited range,
 // 8-bit 4:2:0 (or of RGBA). It keeps what it needs for the last kind of source; use one for each stream.
 type Scaler struct {
-	sws              *C.struct_SwsContext
-	key              scaleKey
-	matrix           [6]C.int16_t
-	matrixOf, outFmt int
-	resizer          *resizer // of DrawPart; nil where libswscale does it
-	resizerKey       scaleKey
+	sws        *C.struct_SwsContext
+	key        scaleKey
+	matrix     [6]C.int16_t
+	matrixOf   matrixKey
+	outFmt     int
+	resizer    *resizer // of DrawPart; nil where libswscale does it
+	resizerKey scaleKey
+}
+
+// matrixKey is what a change to limited-range BT.709 starts from.
+type matrixKey struct {
+	from int
+	full bool
 }
 
 type scaleKey struct {
@@ -34,7 +41,7 @@ type scaleKey struct {
 // NewScaler gives a Scaler; it takes memory with the first picture.
 func NewScaler() *Scaler {
 	opened()
-	return &Scaler{matrixOf: -1}
+	return &Scaler{}
 }
 
 // Draw puts the whole of src into the rectangle to of dst. dst must be writable, in YUV420P or RGBA.
@@ -42,11 +49,11 @@ func (s *Scaler) Draw(dst, src *Frame, to Rect) error {
 	m := matrixFor(src)
 	fullRange := src.Color.Range == 2 || isFullRange(src.Format)
 	planar := src.Format == YUV420P || src.Format == C.AV_PIX_FMT_YUVJ420P
-	if planar && !fullRange && dst.Format == YUV420P && src.Width == to.W && src.Height == to.H {
-		if m == 1 {
+	if planar && dst.Format == YUV420P && src.Width == to.W && src.Height == to.H {
+		if m == 1 && !fullRange {
 			C.rushes_copy_420(src.context(), dst.context(), C.int(to.X), C.int(to.Y))
 		} else {
-			s.toBT709(src, 0, 0, dst, to, m)
+			s.toBT709(src, 0, 0, dst, to, matrixKey{m, fullRange})
 		}
 		return nil
 	}
@@ -57,7 +64,7 @@ func (s *Scaler) Draw(dst, src *Frame, to Rect) error {
 		return newError("scale", fmt.Sprintf("%dx%d %v", src.Width, src.Height, src.Format), -1, r, nil)
 	}
 	if dst.Format == YUV420P && isYUV(src.Format) && m != 1 {
-		s.toBT709(dst, to.X, to.Y, dst, to, m)
+		s.toBT709(dst, to.X, to.Y, dst, to, matrixKey{from: m})
 	}
 	return nil
 }
@@ -129,37 +136,44 @@ func isFullRange(f PixelFormat) bool {
 	return false
 }
 
-// toBT709 draws the part of src at x, y with its matrix changed into the rectangle to of dst, which may be src.
-func (s *Scaler) toBT709(src *Frame, x, y int, dst *Frame, to Rect, from int) {
+// toBT709 draws the part of src at x, y with its matrix and range changed into the rectangle to of dst, which may be src.
+func (s *Scaler) toBT709(src *Frame, x, y int, dst *Frame, to Rect, from matrixKey) {
 	if s.matrixOf != from {
 		for i, v := range matrixCoefficients(from) {
 			s.matrix[i] = C.int16_t(v)
 		}
 		s.matrixOf = from
 	}
-	C.rushes_matrix_420(src.context(), C.int(x), C.int(y), dst.context(), C.int(to.X), C.int(to.Y), C.int(to.W), C.int(to.H), &s.matrix[0])
+	C.rushes_matrix_420(src.context(), C.int(x), C.int(y), dst.context(), C.int(to.X), C.int(to.Y), C.int(to.W), C.int(to.H), &s.matrix[0], cbool(from.full))
 }
 
-// matrixCoefficients is what of Cb and Cr goes to Y, Cb and Cr when a limited-range picture changes from a
-// matrix to BT.709, in 1/8192; the own part of Cb and Cr less one. (ITU-R BT.601-7 and BT.709-6, item 3.)
-func matrixCoefficients(from int) [6]int {
+// matrixCoefficients is what of Cb and Cr goes to Y, Cb and Cr when a picture changes from a matrix and range to
+// limited-range BT.709, in 1/8192; the own part of Cb and Cr less one. (ITU-R BT.601-7 and BT.709-6, item 3; full
+// range as in ITU-T H.273, 8.3.)
+func matrixCoefficients(from matrixKey) [6]int {
+	const r7, b7 = 0.2126, 0.0722
 	kr, kb := 0.299, 0.114
-	switch from {
+	switch from.from {
+	case 1:
+		kr, kb = r7, b7
 	case 7: // SMPTE 240M
 		kr, kb = 0.212, 0.087
 	case 9, 10: // BT.2020
 		kr, kb = 0.2627, 0.0593
 	}
-	const r7, b7 = 0.2126, 0.0722
 	// R'-Y' = 2(1-Kr)·Pr and B'-Y' = 2(1-Kb)·Pb; G'-Y' follows. The new luma is a weighted sum of these.
 	g := 1 - kr - kb
 	yPb := b7*2*(1-kb) - (1-r7-b7)*2*(1-kb)*kb/g
 	yPr := r7*2*(1-kr) - (1-r7-b7)*2*(1-kr)*kr/g
 	pb, pbFromPr := (2*(1-kb)-yPb)/(2*(1-b7)), -yPr/(2*(1-b7))
 	prFromPb, pr := -yPb/(2*(1-r7)), (2*(1-kr)-yPr)/(2*(1-r7))
-	const luma = 219.0 / 224 // limited range: luma has 219 steps, chroma 224
+	steps := 224.0 // of the chroma that comes in; what goes out has 224, and 219 of luma
+	if from.full {
+		steps = 255
+	}
+	luma, chroma := 219/steps, 224/steps
 	var out [6]int
-	for i, v := range [6]float64{yPb * luma, yPr * luma, pb - 1, pbFromPr, prFromPb, pr - 1} {
+	for i, v := range [6]float64{yPb * luma, yPr * luma, pb*chroma - 1, pbFromPr * chroma, prFromPb * chroma, pr*chroma - 1} {
 		out[i] = int(math.Round(v * 8192))
 	}
 	return out
