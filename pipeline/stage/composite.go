@@ -100,21 +100,24 @@ func (c *composer) parts(ctx context.Context, run *pipeline.Run, key string, pro
 		return nil
 	}
 	group, gctx := errgroup.WithContext(ctx)
+	heard := soundMade{}
 	if c.wantsLevels() {
 		if err := mix(ctx); err != nil {
 			return sound, plan, nil, err
 		}
+		heard = sound
 	} else {
 		group.Go(func() error { return mix(gctx) })
 	}
 	group.Go(func() (err error) {
-		if plan, err = c.plan(sound); err != nil {
+		if plan, err = c.plan(heard); err != nil {
 			return err
 		}
 		chunks, err = c.chunks(gctx, run, key, c.composite(plan), progress)
 		return err
 	})
-	return sound, plan, chunks, group.Wait()
+	err = group.Wait()
+	return sound, plan, chunks, err
 }
 
 // soundMade is what is remembered of the mix.
@@ -185,8 +188,11 @@ func PlanOf(ctx context.Context, c *capture.Capture) (_ layout.Plan, err error) 
 		return layout.Plan{}, err
 	}
 	comp := &composer{capture: c, cfg: &Config{}, index: ix}
-	if err := comp.options().Validate(); err != nil {
+	if err := comp.refuse(); err != nil {
 		return layout.Plan{}, fmt.Errorf("outputs.composition: %w", err)
+	}
+	if !comp.wantsLevels() {
+		return comp.plan(soundMade{})
 	}
 	f, err := os.CreateTemp("", "rushes-sound-*.mp4")
 	if err != nil {
