@@ -34,7 +34,8 @@ type TrackIndex struct {
 	Gaps       []Gap     // stretches without units: of sound from 40 ms on, of pictures from 1 s on
 	Defects    []Defect
 
-	mutes    []Gap // in session time
+	limit    time.Duration // units after it are left out
+	mutes    []Gap         // in session time
 	reports  []report
 	arrivals arrivalLog
 	holes    []hole
@@ -97,8 +98,47 @@ func BuildIndex(ctx context.Context, c *Capture) (*Index, error) {
 	}
 	for _, t := range ix.Tracks {
 		t.place()
+		t.bound(c.believable())
 	}
 	return ix, nil
+}
+
+const (
+	sessionSlack   = time.Minute    // by which tracks may outlast the session
+	longestSession = 24 * time.Hour // that is believed where nobody says when the session stopped
+)
+
+// believable is the session time after which no unit of a track can lie.
+func (c *Capture) believable() time.Duration {
+	if length, known := c.Session.Length(); known {
+		return length + sessionSlack
+	}
+	return longestSession
+}
+
+// bound leaves out what timestamps put so far ahead that it cannot be true: filling the time up to it would take for
+// ever. The gap before it tells where the track really ended.
+func (t *TrackIndex) bound(limit time.Duration) {
+	t.limit = limit
+	if t.Units == 0 || t.End <= limit {
+		return
+	}
+	end := min(t.End, limit)
+	for i, g := range t.Gaps {
+		if g.To > limit {
+			end = min(end, g.From)
+			t.Gaps = t.Gaps[:i:i]
+			break
+		}
+	}
+	for len(t.Keys) > 0 && t.Keys[len(t.Keys)-1].At > limit {
+		t.Keys = t.Keys[:len(t.Keys)-1]
+	}
+	for len(t.Sizes) > 1 && t.Sizes[len(t.Sizes)-1].At > limit {
+		t.Sizes = t.Sizes[:len(t.Sizes)-1]
+	}
+	t.defect(DefectTimestamps, "", fmt.Sprintf("its timestamps go on to %v; what lies after %v is left out", t.End.Round(time.Second), limit.Round(time.Second)))
+	t.End = max(end, t.Begin)
 }
 
 // shareFiles brings tracks that lie in one file into the file's order: started_at is that of its first packet,

@@ -67,6 +67,9 @@ func (r *TrackReader) Next() (*Access, error) {
 		at := r.t.Mapping.Session(ticks)
 		r.access = Access{Unit: u, Number: r.number, At: at, Ticks: durationTicks(at, r.t.Mapping.Rate)}
 		r.number++
+		if at > r.t.limit {
+			continue
+		}
 		return &r.access, nil
 	}
 }
