@@ -20,6 +20,7 @@ type arrivalLog struct {
 	windows []window
 	last    time.Duration // difference of the unit before
 	any     bool
+	fresh   bool // the next unit is the first of a file whose ticks do not go on from the one before
 }
 
 // window is what a quarter of a second has: the packet that was delayed least, and the largest change of delay
@@ -30,14 +31,20 @@ type window struct {
 	least     time.Duration // its arrival less its media time
 	step      time.Duration
 	stepTicks int64 // of the unit after the step
+	first     bool  // of a file with ticks of its own
+	begin     int64 // tick of the first unit
 }
+
+// restart says that the next unit is of a file whose ticks begin anew.
+func (l *arrivalLog) restart() { l.fresh, l.any = len(l.windows) > 0, false }
 
 // add takes a unit: its tick on the track's axis and its arrival in the session.
 func (l *arrivalLog) add(ticks int64, arrival time.Duration) {
 	diff := arrival - tickDuration(ticks, l.rate)
 	n := len(l.windows)
-	if n == 0 || arrival-l.windows[n-1].arrival >= arrivalWindow || arrival < l.windows[n-1].arrival-arrivalWindow {
-		l.windows = append(l.windows, window{arrival: arrival, ticks: ticks, least: diff, stepTicks: ticks})
+	if n == 0 || l.fresh || arrival-l.windows[n-1].arrival >= arrivalWindow || arrival < l.windows[n-1].arrival-arrivalWindow {
+		l.windows = append(l.windows, window{arrival: arrival, ticks: ticks, least: diff, stepTicks: ticks, first: l.fresh, begin: ticks})
+		l.fresh = false
 		n++
 	}
 	w := &l.windows[n-1]
@@ -55,6 +62,10 @@ func (l *arrivalLog) cuts() []int64 {
 	var cuts []int64
 	begin := 0
 	for i := 1; i < len(l.windows); i++ {
+		if l.windows[i].first {
+			cuts, begin = append(cuts, l.windows[i].begin), i
+			continue
+		}
 		base := l.baseline(begin, i)
 		off := l.windows[i].least - base
 		if off <= stopStep && off >= -jumpStep || !l.lasts(i, base, off > 0) {
@@ -79,10 +90,13 @@ func (l *arrivalLog) baseline(begin, i int) time.Duration {
 	return base
 }
 
-// lasts tells whether a difference stays for a while, or to the end of the track if that is near.
+// lasts tells whether a difference stays for a while, or to the end of the file if that is near.
 func (l *arrivalLog) lasts(i int, base time.Duration, late bool) bool {
 	seen := 0
 	for k := i; k < len(l.windows) && l.windows[k].arrival-l.windows[i].arrival < lookAhead; k++ {
+		if k > i && l.windows[k].first {
+			break
+		}
 		off := l.windows[k].least - base
 		if late && off < stopStep*2/3 || !late && off > -jumpStep*2/3 {
 			return false

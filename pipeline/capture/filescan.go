@@ -81,14 +81,18 @@ func (s *fileScan) begin(u *Unit, r UnitReader) {
 	}
 	prev := &t.Files[0]
 	s.f.Base = durationTicks(s.f.started-prev.started, t.Mapping.Rate)
+	goesOn := false
 	if a, b := rtpOf(prev.File, t.Stats), rtpOf(s.f.File, stats); a != nil && b != nil {
 		near := nearestUnwrap(int64(*b)-int64(*a), s.f.Base)
 		if (near-s.f.Base) < int64(30*t.Mapping.Rate) && (near-s.f.Base) > -int64(30*t.Mapping.Rate) {
-			s.f.Base = near // the same RTP clock goes on
+			s.f.Base, goesOn = near, true // the same RTP clock
 		}
 	}
 	if end := t.Files[len(t.Files)-1].Last; s.f.Base < end {
 		s.f.Base = end
+	}
+	if !goesOn {
+		t.arrivals.restart()
 	}
 }
 

@@ -175,7 +175,8 @@ func longestDrift(runs [][]point, rate int) float64 {
 }
 
 // boundary finds the tick between two runs of reports at which the media clock stopped or jumped: where the
-// arrival times say, else where a mute began, else in the middle of the largest hole, else in the middle.
+// arrival times say, else where a mute began that lasted as long, else where a new file begins, else where any mute
+// began, else in the middle of the largest hole, else in the middle.
 func (t *TrackIndex) boundary(prev, next Piece, after, before int64) int64 {
 	for _, c := range t.arrivals.cuts() {
 		if c > after && c <= before {
@@ -183,18 +184,27 @@ func (t *TrackIndex) boundary(prev, next Piece, after, before int64) int64 {
 		}
 	}
 	rate := t.Mapping.Rate
+	inMute := func(mute Gap) (int64, bool) {
+		at := prev.ticksAt(mute.From, rate)
+		if back := next.ticksAt(mute.To, rate); (at-back)*2 < int64(rate) && (back-at)*2 < int64(rate) {
+			at = (at + back) / 2
+		}
+		return min(max(at, after+1), before), at > after-int64(rate) && at <= before+int64(rate)
+	}
+	stood := next.session(before, rate) - prev.session(before, rate)
+	for _, mute := range t.mutes { // as long as the clock stood still
+		if at, ok := inMute(mute); ok && (mute.To-mute.From-stood).Abs() < leastMissing {
+			return at
+		}
+	}
 	for _, f := range t.Files {
 		if f.Base > after && f.Base <= before {
 			return f.Base // a new file, perhaps another sender's clock
 		}
 	}
 	for _, mute := range t.mutes {
-		at := prev.ticksAt(mute.From, rate)
-		if back := next.ticksAt(mute.To, rate); (at-back)*2 < int64(rate) && (back-at)*2 < int64(rate) {
-			at = (at + back) / 2
-		}
-		if at > after-int64(rate) && at <= before+int64(rate) {
-			return min(max(at, after+1), before)
+		if at, ok := inMute(mute); ok {
+			return at
 		}
 	}
 	hole, at := int64(0), after+(before-after)/2

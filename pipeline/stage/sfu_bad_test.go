@@ -245,3 +245,27 @@ func TestSFULatePackets(t *testing.T) {
 	require.Positive(t, s.sync(a).Duplicates)
 	s.beeps("mic")
 }
+
+// TestSFUDied has a recorder that was killed, at clocks that wrap, in every format whose container lost them.
+func TestSFUDied(t *testing.T) {
+	t.Parallel()
+	for _, format := range [][2]fixtures.SFUFormat{{fixtures.IVF, fixtures.Ogg}, {fixtures.AnnexBList, fixtures.OggSum}, {fixtures.RTPDump, fixtures.RTPDump}, {fixtures.MJR, fixtures.MJR}, {fixtures.WebMDump, fixtures.WebMDump}} {
+		t.Run(fmt.Sprint(format), func(t *testing.T) {
+			t.Parallel()
+			mute := fixtures.Interval{From: 6120 * ms, To: 9130 * ms}
+			tracks := pair(format[0], format[1], 1370*ms, 14*time.Second, func(t *fixtures.SFUTrack) {
+				t.Clock.FirstRTP, t.Clock.FirstSeq, t.Clock.Offset = 0xffff8000, 65530, 3*time.Second
+				t.Mutes = []fixtures.SFUMute{{Interval: mute, Stop: true}}
+				t.Rotate = []time.Duration{11 * time.Second}
+			})
+			if format[0] == fixtures.AnnexBList {
+				tracks[0].Codec = "H264"
+			}
+			s := processSFU(t, fixtures.SFUSpec{Tracks: tracks, Died: true}, nil)
+			require.NoError(t, s.err)
+			s.pictures("cam")
+			s.beeps("mic", mute)
+			s.inSync()
+		})
+	}
+}
