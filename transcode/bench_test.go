@@ -220,6 +220,22 @@ func BenchmarkCopy(b *testing.B) {
 	}
 }
 
+// BenchmarkCopyLong copies twelve hours: what grows with the length is the number of samples, not their bytes.
+func BenchmarkCopyLong(b *testing.B) {
+	dir := memoryDir(b)
+	minute, in, out := filepath.Join(dir, "minute.mp4"), filepath.Join(dir, "in.mp4"), filepath.Join(dir, "out.mp4")
+	ffmpeg(b, "-f", "lavfi", "-i", "testsrc2=s=160x90:r=30", "-f", "lavfi", "-i", "sine=f=440:r=48000", "-t", "64",
+		"-pix_fmt", "yuv420p", "-c:v", "libx264", "-preset", "superfast", "-bf", "2", "-b:v", "100k", "-g", "60", "-c:a", "aac", "-b:a", "64k", "-ac", "2", minute)
+	ffmpeg(b, "-stream_loop", "674", "-i", minute, "-map", "0", "-c", "copy", "-movflags", "+frag_keyframe+delay_moov+default_base_moof", in)
+	c, r := convert(b, in, out)
+	require.True(b, r.Video && r.Audio && !r.MoovMoved, "%+v", r)
+	require.Empty(b, r.Defects)
+	checkMovie(b, out)
+	b.ReportMetric(mostRSS([]cost{c}), "MiB-peak")
+	b.Logf("copy twelve hours of fmp4: %.2f s CPU, peak %.0f MiB", c.cpu.Seconds(), mostRSS([]cost{c}))
+	missed(b, mostRSS([]cost{c}) > 64, "copy twelve hours of fmp4: 64 MiB")
+}
+
 // copyRounds measures both in turns, after a first round that is looked at and not measured. The output before
 // stays until the next one is begun: memory that the machine has taken back costs whoever asks for it first.
 func copyRounds(b *testing.B, in, out string) (ours, theirs []cost) {

@@ -175,7 +175,7 @@ func noStreams(pp plannedPart) error {
 
 // probePart opens a file, takes its first usable stream of each kind and adds it to the plan.
 func (p *plan) probePart(ctx context.Context, part Part) (pp plannedPart, err error) {
-	in, err := av.OpenInput(ctx, part.Source.av())
+	in, err := av.OpenInput(ctx, part.Source.forward())
 	if err != nil {
 		return pp, err
 	}

@@ -26,7 +26,7 @@ func (r *run) openPart(ctx context.Context, part *plannedPart) (packetReader, er
 			return in, err
 		}
 	}
-	return av.OpenInput(ctx, part.Source.av())
+	return av.OpenInput(ctx, part.Source.forward())
 }
 
 func (r *run) copiesAll(part *plannedPart) bool {

@@ -26,7 +26,7 @@ func ReadFragmented(ctx context.Context, src Source) (libav, ours [][]PacketSeen
 	if err != nil {
 		return nil, nil, 0, err
 	}
-	in, err := av.OpenInput(ctx, src.av())
+	in, err := av.OpenInput(ctx, src.forward())
 	if err != nil {
 		return nil, nil, 0, err
 	}

@@ -29,6 +29,13 @@ func FileSource(name string, f *os.File) (Source, error) {
 
 func (s Source) av() av.Source { return av.Source{Name: s.Name, R: s.R, Size: s.Size} }
 
+// forward is for reading without seeking. Only in MP4 is the difference an index that takes memory.
+func (s Source) forward() av.Source {
+	var head [8]byte
+	n, _ := s.R.ReadAt(head[:], 0) // what cannot be read is told by whoever opens it
+	return av.Source{Name: s.Name, R: s.R, Size: s.Size, Forward: n == len(head) && string(head[4:]) == "ftyp"}
+}
+
 // InputError says that a recording is to blame: which file, and why nothing can be made of it.
 type InputError struct {
 	File   string

@@ -76,6 +76,9 @@ func OpenInput(ctx context.Context, src Source) (in *Input, err error) {
 		return in, fmt.Errorf("open %s: out of memory", src.Name)
 	}
 	C.rushes_io_attach(in.io.c, in.context())
+	if src.Forward {
+		in.context().flags |= C.AVFMT_FLAG_IGNIDX
+	}
 	opts := astiav.NewDictionary()
 	defer opts.Free()
 	for k, v := range map[string]string{"format_whitelist": formats, "protocol_whitelist": "none", "probesize": "8000000", "analyzeduration": "15000000"} {

@@ -20,6 +20,8 @@ type Source struct {
 	Name string      // for messages
 	R    io.ReaderAt // an *os.File is read without a call into Go
 	Size int64       // bytes
+	// Forward says that nobody will seek: libav does not go through all fragments of an MP4 for an index of them.
+	Forward bool
 }
 
 // ioFile is a rushes_io with the Go handle behind it.
