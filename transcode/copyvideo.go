@@ -105,6 +105,9 @@ func (c *videoCopier) unit(ctx context.Context, u *unit) error {
 	return c.write(u, pts-c.r.zero, idr)
 }
 
+// doubt says that something of the file was lost just now: what follows up to the next IDR picture may be broken.
+func (c *videoCopier) doubt() { c.suspect = c.started }
+
 // check looks for anything that the configuration of the track does not cover.
 func (c *videoCopier) check(u *unit) error {
 	if u.part != c.part {

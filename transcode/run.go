@@ -206,6 +206,10 @@ func (r *run) openAudio() (lane, error) {
 	return newAudioEncoder(r)
 }
 
+// mostFailures is how many reads in a row may fail before the rest of a file is given up: demuxers pass over what is
+// broken and go on behind it.
+const mostFailures = 8
+
 // readPart gives all packets of a part to the lanes and returns where in the session it ended. A part that
 // cannot be read to its end is a defect.
 func (r *run) readPart(ctx context.Context, i int, end int64, position *func() int64) (_ int64, err error) {
@@ -227,7 +231,7 @@ func (r *run) readPart(ctx context.Context, i int, end int64, position *func() i
 		return end, err
 	}
 	defer pkt.Close()
-	for {
+	for failed := 0; ; {
 		err := in.ReadPacket(ctx, pkt)
 		if errors.Is(err, io.EOF) {
 			break
@@ -236,9 +240,18 @@ func (r *run) readPart(ctx context.Context, i int, end int64, position *func() i
 			if ctx.Err() != nil || !invalid(err) {
 				return end, err
 			}
-			r.defects.add(Defect{Kind: DefectDamaged, File: part.Source.Name, Detail: fmt.Sprintf("reading ended at %v: %v", show(c.end-begin), err)})
-			break
+			if failed++; failed == 1 {
+				r.defects.add(Defect{Kind: DefectDamaged, File: part.Source.Name, Detail: fmt.Sprintf("the file is damaged at %v: %v", show(c.end-begin), err)})
+			}
+			if failed == mostFailures {
+				break
+			}
+			if l, ok := r.lanes[av.KindVideo].(interface{ doubt() }); ok {
+				l.doubt()
+			}
+			continue
 		}
+		failed = 0
 		if err := r.packet(ctx, i, c, pkt); err != nil {
 			return end, err
 		}
