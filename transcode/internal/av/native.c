@@ -415,6 +415,8 @@ int rushes_swr_open(SwrContext **s, int in_rate, int in_fmt, const AVFrame *like
     AVChannelLayout out;
     av_channel_layout_default(&out, out_channels);
     int r = swr_alloc_set_opts2(s, &out, AV_SAMPLE_FMT_FLTP, out_rate, &like->ch_layout, in_fmt, in_rate, 0, NULL);
+    // libswresample takes 3 dB off mono that becomes stereo; a mix at unity gain keeps it.
+    if (r >= 0 && like->ch_layout.nb_channels == 1 && out_channels == 2) r = swr_set_matrix(*s, (const double[]){1, 1}, 1);
     if (r >= 0) r = swr_init(*s);
     if (r < 0) swr_free(s);
     return r;
