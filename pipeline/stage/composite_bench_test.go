@@ -70,7 +70,7 @@ func BenchmarkCompositeChild(b *testing.B) {
 	require.NoError(b, err)
 	cfg := stage.Config{Catalog: newMemoryCatalog(), Blobs: blobs, Scratch: to + ".scratch", Software: "bench"}
 	cfg.Video.CRF, cfg.Video.Preset = crf, "veryfast"
-	if crf < 1 {
+	if crf <= 1 {
 		cfg.Video.Preset = "ultrafast"
 	}
 	out, err := stage.Process(b.Context(), cfg, c, "file://"+folder)
@@ -161,7 +161,7 @@ func BenchmarkComposite(b *testing.B) {
 	}
 	b.Cleanup(func() { require.NoError(b, os.RemoveAll(tmp)) })
 	fa, fb, refA, refB, raw := tmp+"/a.mp4", tmp+"/b.mp4", tmp+"/ref-a.mp4", tmp+"/ref-b.mp4", tmp+"/b.yuv"
-	rushesComposite(b, folder, refB, "0.01") // as good as lossless, which would be another profile
+	rushesComposite(b, folder, refB, "1") // as good as lossless, which would be another profile
 	ffmpegRun(b, "-i", refB, "-an", "-f", "rawvideo", "-pix_fmt", "yuv420p", raw)
 	info, err := os.Stat(raw)
 	require.NoError(b, err)
