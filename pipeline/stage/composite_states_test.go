@@ -1,6 +1,7 @@
 package stage_test
 
 import (
+	"encoding/binary"
 	"os"
 	"path/filepath"
 	"testing"
@@ -192,6 +193,35 @@ func TestCompositeBad(t *testing.T) {
 			m.Peers[2].Name = string([]rune{0x10ffff, 0xfffd, 0x300}) + "zalgo"
 		})
 		f.everyFrame(nil)
+	})
+	t.Run("lying files", func(t *testing.T) {
+		lying := []fixtures.SFUTrack{tracks[0], tracks[1], tracks[2], tracks[4]}
+		for _, i := range []int{0, 2, 3} {
+			lying[i].Format, lying[i].NoReports = fixtures.IVF, true
+		}
+		f := newCall(t, fixtures.SFUSpec{Tracks: lying, Died: true}, func(dir string) {
+			change := func(name string, change func(b []byte)) {
+				path := filepath.Join(dir, "tracks", name)
+				b, err := os.ReadFile(path)
+				require.NoError(t, err)
+				change(b)
+				require.NoError(t, os.WriteFile(path, b, 0o644))
+			}
+			change("peer-01-cam.ivf", func(b []byte) {
+				binary.LittleEndian.PutUint32(b[16:], 100_000)
+				binary.LittleEndian.PutUint32(b[20:], 1)
+			})
+			change("peer-02-cam.ivf", func(b []byte) {
+				last := 32
+				for at := 32; at < len(b); at += 12 + int(binary.LittleEndian.Uint32(b[at:])) {
+					last = at
+				}
+				binary.LittleEndian.PutUint64(b[last+4:], 90_000*60*60*24*365*5) // five years
+			})
+		}).compose(t, func(m *capture.Manifest, _ *stage.Config) { small(m).FPS = capture.AutoFPS })
+		require.Less(t, f.plan.Duration, 5*time.Second)
+		require.LessOrEqual(t, f.plan.Canvas.FPS, 30)
+		t.Log(f.asset.Metadata.Defects)
 	})
 	t.Run("years", func(t *testing.T) {
 		f := newCall(t, fixtures.SFUSpec{Tracks: tracks}, func(dir string) {
