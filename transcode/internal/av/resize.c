@@ -52,7 +52,7 @@ static int axis_open(axis *a, int from, int n) {
     double ratio = (double)from / n;
     a->from = from, a->n = n;
     a->taps = ratio <= 2 ? 4 : 8;
-    if (ratio > RUSHES_MOST_SHRINK || n < 1 || from < 1) return -1;
+    if (ratio > MOST_SHRINK || n < 1 || from < 1) return -1;
     int groups = (n + 3) / 4;
     a->pos = av_calloc(n, sizeof(int));
     a->weight = av_calloc(n, a->taps);

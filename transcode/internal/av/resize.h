@@ -7,7 +7,7 @@
 #include "native.h"
 
 // The most that a picture can be made smaller by: what one shuffle can reach.
-enum { RUSHES_MOST_SHRINK = 4 };
+enum { MOST_SHRINK = 4 };
 
 typedef struct rushes_resizer rushes_resizer;
 
