@@ -57,6 +57,11 @@ func (g group) align() {
 	if kind == MappedByReports && len(clock) == 0 {
 		g.farClock()
 	}
+	for _, t := range g {
+		if t.Units > 0 {
+			t.mendEdges()
+		}
+	}
 }
 
 // farClock moves a group whose wall clock is far from the recorder's, where no report says when it was received:
