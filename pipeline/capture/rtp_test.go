@@ -109,8 +109,9 @@ func TestRTPTroubles(t *testing.T) {
 				}
 				s.check(t, units, missing)
 				got := r.Stats()
-				c.want.Packets, c.want.FirstRTP, c.want.FirstWall = len(came), got.FirstRTP, got.FirstWall
-				require.Equal(t, c.want, got)
+				want := c.want // the codecs of a case run side by side
+				want.Packets, want.FirstRTP, want.FirstWall = len(came), got.FirstRTP, got.FirstWall
+				require.Equal(t, want, got)
 			})
 		}
 	}
