@@ -152,6 +152,20 @@ func (c cutter) at(session int64) (out int64, paused bool) {
 	return out, false
 }
 
+// run is how many of n samples from a session time on lie together inside or outside of a pause.
+func (c cutter) run(at int64, n int) (int, bool) {
+	_, paused := c.at(at)
+	border := at + int64(n)*int64(time.Second)/outputRate
+	for _, p := range c.cuts {
+		for _, edge := range []int64{int64(p.From), int64(p.To)} {
+			if edge > at && edge < border {
+				border = edge
+			}
+		}
+	}
+	return min(max(int(ticksOf(border-at, outputRate)), 1), n), paused
+}
+
 // resumes gives the end of the pause that a session time lies in.
 func (c cutter) resumes(session int64) int64 {
 	for _, p := range c.cuts {

@@ -188,7 +188,7 @@ func (e *audioEncoder) decoded(f *av.Frame) error {
 	n := len(channels[0])
 	for done := 0; done < n; {
 		at := session + int64(done)*int64(time.Second)/outputRate
-		k, paused := e.runLength(at, n-done)
+		k, paused := e.r.cuts.run(at, n-done)
 		if !paused {
 			out, _ := e.r.cuts.at(at)
 			e.line.exact = e.line.exact || at-out != e.cut
@@ -200,21 +200,6 @@ func (e *audioEncoder) decoded(f *av.Frame) error {
 		done += k
 	}
 	return nil
-}
-
-// runLength is how many of n samples from a session time on lie together inside or outside of a pause.
-func (e *audioEncoder) runLength(at int64, n int) (int, bool) {
-	_, paused := e.r.cuts.at(at)
-	border := at + int64(n)*int64(time.Second)/outputRate
-	for _, c := range e.r.cuts.cuts {
-		for _, edge := range []int64{int64(c.From), int64(c.To)} {
-			if edge > at && edge < border {
-				border = edge
-			}
-		}
-	}
-	k := int(ticksOf(border-at, outputRate))
-	return min(max(k, 1), n), paused
 }
 
 func (e *audioEncoder) sound(channels [][]float32) error {

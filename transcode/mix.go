@@ -272,20 +272,6 @@ func (s *soundSource) decoded(f *av.Frame) error {
 	return nil
 }
 
-// run is how many of n samples from a session time on lie together inside or outside of a pause.
-func (c cutter) run(at int64, n int) (int, bool) {
-	_, paused := c.at(at)
-	border := at + int64(n)*int64(time.Second)/outputRate
-	for _, p := range c.cuts {
-		for _, edge := range []int64{int64(p.From), int64(p.To)} {
-			if edge > at && edge < border {
-				border = edge
-			}
-		}
-	}
-	return min(max(int(ticksOf(border-at, outputRate)), 1), n), paused
-}
-
 // keep appends to the samples that wait to be mixed; the line has advanced past them already.
 func (s *soundSource) keep(channels [][]float32) error {
 	n := int64(len(channels[0]))

@@ -92,7 +92,7 @@ func FuzzCheckKey(f *testing.F) {
 		if blob.CheckKey(key) != nil {
 			return
 		}
-		if joined := path.Join("/root", key); joined != "/root/"+key {
+		if joined := path.Join("/store", key); joined != "/store/"+key {
 			t.Fatalf("%q becomes %q", key, joined)
 		}
 		if err := blob.CheckPrefix(key); err != nil {
