@@ -77,7 +77,7 @@ func TestConvertTruncated(t *testing.T) {
 			path := record(t, small(3), tc.spec)
 			data, err := os.ReadFile(path)
 			require.NoError(t, err)
-			seed := rand.Uint64()
+			seed := firstSeed()
 			t.Logf("seed %d", seed)
 			random := rand.New(rand.NewPCG(seed, 1))
 			lengths := []int{0, 1, 4, 5, 40, 188, 300, len(data) - 1}
@@ -147,7 +147,7 @@ func TestConvertCorrupt(t *testing.T) {
 			path := record(t, small(1.2), spec)
 			data, err := os.ReadFile(path)
 			require.NoError(t, err)
-			first := rand.Uint64()
+			first := firstSeed()
 			for i := range tries(20, 500) {
 				seed := first + uint64(i)
 				random := rand.New(rand.NewPCG(seed, 2))
@@ -192,4 +192,13 @@ func TestConvertDamagedPart(t *testing.T) {
 		}
 	}
 	follows(t, s, r, ms(50), lost...)
+}
+
+// firstSeed is the same in every normal run, so that what lands does not hang on chance, and another in every long
+// one. The damage of seed …919 once made a decoder refuse to open, which was taken for the machine's fault.
+func firstSeed() uint64 {
+	if os.Getenv("RUSHES_SOAK") != "" {
+		return rand.Uint64()
+	}
+	return 2297766576975536900
 }

@@ -64,7 +64,11 @@ func (d *pictureDecoder) nextPart(part int) error {
 func sessionDecoder(s *av.Stream, name string, threads int) (*av.Decoder, error) {
 	spec := s.Decoder(name)
 	spec.TimeBase, spec.Threads = av.Rational{Num: 1, Den: int(time.Second)}, threads
-	return av.NewDecoder(spec)
+	dec, err := av.NewDecoder(spec)
+	if err != nil && invalid(err) {
+		return nil, &InputError{File: name, Reason: "a stream of it cannot be decoded", Err: err}
+	}
+	return dec, err
 }
 
 func (d *pictureDecoder) drain() error {
