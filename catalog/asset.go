@@ -82,6 +82,9 @@ type Asset struct {
 	Version int
 	// Supersedes is the id of the asset that this one replaces, or "".
 	Supersedes string
+	// SupersededBy is the id of the completed asset that replaces this one, or
+	// "". Only the store sets it.
+	SupersededBy string
 	// Software is the version of Rushes that made the asset.
 	Software string
 	// Key says what the asset is of: two assets of one Key and Version are the

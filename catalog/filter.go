@@ -1,5 +1,7 @@
 package catalog
 
+import "time"
+
 // MaxPage is the largest number of assets in one page of a list.
 const MaxPage = 1000
 
@@ -16,6 +18,14 @@ type Filter struct {
 	Type AssetType
 	// Status is a state of assets.
 	Status AssetStatus
+	// Software is the version of Rushes that made the assets.
+	Software string
+	// From and Before bound the time of registration: from From on, before
+	// Before; zero does not bound.
+	From, Before time.Time
+	// Superseded chooses the assets that newer ones have replaced, which are
+	// left out otherwise.
+	Superseded bool
 	// After is the id of the last asset of the page before, or "" for the first
 	// page. The asset itself need not exist any more.
 	After string
