@@ -30,15 +30,20 @@ const (
 type Scratch struct {
 	dir string
 
-	mu   sync.Mutex
-	lock *os.File // nil once closed
+	mu     sync.Mutex
+	lock   *os.File // nil once closed, and of a guest
+	closed bool
 }
 
-// mark is the content of a unit's mark.
-type mark struct {
-	Key   string           `json:"key"`
-	Value json.RawMessage  `json:"value"`
-	Files map[string]int64 `json:"files,omitempty"` // path in the unit's folder to size in bytes
+// Mark is what a finished unit left: the content of its mark file.
+type Mark struct {
+	// Key is the content key that the unit was made under.
+	Key string `json:"key"`
+	// Value is the unit's value, as JSON.
+	Value json.RawMessage `json:"value"`
+	// Files are the unit's files: path in the unit's folder, with '/', to size in
+	// bytes.
+	Files map[string]int64 `json:"files,omitempty"`
 }
 
 // OpenScratch opens, or makes, the scratch folder of a job below parent and locks
@@ -57,6 +62,20 @@ func OpenScratch(parent, job string) (*Scratch, error) {
 		return nil, fmt.Errorf("scratch folder of job %s: %w", job, err)
 	}
 	return &Scratch{dir: dir, lock: lock}, nil
+}
+
+// JoinScratch gives the use of a scratch folder whose lock another process holds
+// and keeps while the work goes on: a worker starts a child that works in the
+// worker's folder. Close ends the use; Remove is the holder's alone.
+func JoinScratch(dir string) (*Scratch, error) {
+	info, err := os.Stat(dir)
+	if err != nil {
+		return nil, fmt.Errorf("join a scratch folder: %w", err)
+	}
+	if !info.IsDir() {
+		return nil, Permanent(fmt.Errorf("join a scratch folder: %s is no folder", dir))
+	}
+	return &Scratch{dir: dir}, nil
 }
 
 // checkName allows names that are one path element on every file system and
@@ -96,7 +115,7 @@ func (s *Scratch) check(unit string) error {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.lock == nil {
+	if s.closed {
 		return fmt.Errorf("%s: scratch folder %s: %w", unit, s.dir, fs.ErrClosed)
 	}
 	return nil
@@ -107,30 +126,39 @@ func (s *Scratch) check(unit string) error {
 // it). A mark that cannot be read, or whose value does not fit, counts as not
 // done: the work is done again.
 func (s *Scratch) Done(unit, key string, value any) (bool, error) {
-	if err := s.check(unit); err != nil {
+	m, done, err := s.Unit(unit)
+	if err != nil || !done || m.Key != key {
 		return false, err
-	}
-	text, err := os.ReadFile(s.Path(unit + markSuffix))
-	if errors.Is(err, fs.ErrNotExist) {
-		return false, nil
-	}
-	if err != nil {
-		return false, fmt.Errorf("reading the mark of %s: %w", unit, err)
-	}
-	var m mark
-	if json.Unmarshal(text, &m) != nil || m.Key != key {
-		return false, nil
-	}
-	for name, size := range m.Files {
-		info, err := os.Lstat(s.Path(unit, name))
-		if err != nil || !info.Mode().IsRegular() || info.Size() != size {
-			return false, nil
-		}
 	}
 	if value != nil && json.Unmarshal(m.Value, value) != nil {
 		return false, nil
 	}
 	return true, nil
+}
+
+// Unit returns the mark of a unit, and whether the unit is finished: its mark can
+// be read and all its files are there in full.
+func (s *Scratch) Unit(unit string) (m Mark, done bool, err error) {
+	if err := s.check(unit); err != nil {
+		return m, false, err
+	}
+	text, err := os.ReadFile(s.Path(unit + markSuffix))
+	if errors.Is(err, fs.ErrNotExist) {
+		return m, false, nil
+	}
+	if err != nil {
+		return m, false, fmt.Errorf("reading the mark of %s: %w", unit, err)
+	}
+	if json.Unmarshal(text, &m) != nil {
+		return Mark{}, false, nil
+	}
+	for name, size := range m.Files {
+		info, err := os.Lstat(s.Path(unit, name))
+		if err != nil || !info.Mode().IsRegular() || info.Size() != size {
+			return m, false, nil
+		}
+	}
+	return m, true, nil
 }
 
 // Reset forgets a unit: its mark first, then its folder.
@@ -162,7 +190,7 @@ func (s *Scratch) MarkDone(unit, key string, value any) error {
 	if err != nil {
 		return fmt.Errorf("marking %s: %w", unit, err)
 	}
-	text, err = json.Marshal(mark{Key: key, Value: text, Files: files})
+	text, err = json.Marshal(Mark{Key: key, Value: text, Files: files})
 	if err != nil {
 		return fmt.Errorf("marking %s: %w", unit, err)
 	}
@@ -177,6 +205,7 @@ func (s *Scratch) MarkDone(unit, key string, value any) error {
 func (s *Scratch) Close() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.closed = true
 	if s.lock == nil {
 		return nil
 	}
