@@ -76,7 +76,8 @@ func (m *movie) moov(payload int64) *mp4ff.MoovBox {
 	moov.AddChild(mvhd)
 	wide := m.wide(payload)
 	for i, t := range m.tracks {
-		moov.AddChild(t.trak(uint32(i+1), &m.stats[i], &m.edits[i], payload, wide))
+		s := &m.stats[i]
+		moov.AddChild(t.trak(uint32(i+1), s, &m.edits[i], t.stbl(s, payload, wide)))
 	}
 	return moov
 }
@@ -89,7 +90,7 @@ func versionFor(v int64) byte {
 	return 0
 }
 
-func (t *trackWriter) trak(id uint32, s *trackStats, e *edit, payload int64, wide bool) *mp4ff.TrakBox {
+func (t *trackWriter) trak(id uint32, s *trackStats, e *edit, stbl *mp4ff.StblBox) *mp4ff.TrakBox {
 	trak := mp4ff.NewTrakBox()
 	tkhd := mp4ff.CreateTkhd()
 	tkhd.Flags = 3 // enabled, in movie
@@ -123,7 +124,7 @@ func (t *trackWriter) trak(id uint32, s *trackStats, e *edit, payload int64, wid
 	dinf := &mp4ff.DinfBox{}
 	dinf.AddChild(mp4ff.CreateDref())
 	minf.AddChild(dinf)
-	minf.AddChild(t.stbl(s, payload, wide))
+	minf.AddChild(stbl)
 	mdia.AddChild(minf)
 	trak.AddChild(mdia)
 	return trak

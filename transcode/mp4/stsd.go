@@ -27,7 +27,9 @@ func (t *trackWriter) stsd(s *trackStats) *mp4ff.StsdBox {
 		if v.SAR.Num > 0 && v.SAR.Den > 0 {
 			entry.Children = append(entry.Children, &mp4ff.PaspBox{HSpacing: v.SAR.Num, VSpacing: v.SAR.Den})
 		}
-		entry.Children = append(entry.Children, btrt)
+		if s.samples > 0 {
+			entry.Children = append(entry.Children, btrt)
+		}
 		stsd.AddChild(entry)
 		return stsd
 	}
@@ -42,7 +44,10 @@ func (t *trackWriter) stsd(s *trackStats) *mp4ff.StsdBox {
 	esds.DecConfigDescriptor.BufferSizeDB = min(btrt.BufferSizeDB, 1<<24-1)
 	esds.DecConfigDescriptor.MaxBitrate = btrt.MaxBitrate
 	esds.DecConfigDescriptor.AvgBitrate = btrt.AvgBitrate
-	entry.Children = append(entry.Children, esds, btrt)
+	entry.Children = append(entry.Children, esds)
+	if s.samples > 0 {
+		entry.Children = append(entry.Children, btrt)
+	}
 	stsd.AddChild(entry)
 	return stsd
 }
