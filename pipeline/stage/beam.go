@@ -17,25 +17,21 @@ import (
 
 // beamProducts is the one room-composite of a browser's recording.
 func beamProducts(_ context.Context, from *material) ([]*product, error) {
-	c, cfg := from.capture, from.cfg
+	c, set := from.capture, from.settings
 	m := c.Manifest
-	session := catalog.Session{RoomID: m.RoomID, SessionID: m.SessionID, StartedAt: m.StartedAt.Time}
 	p := &product{
-		name: "room-composite",
-		file: "composite.mp4",
-		asset: catalog.Asset{RoomID: m.RoomID, SessionID: m.SessionID, Type: catalog.RoomComposite,
-			Key: catalog.AssetKey(c.Key(), catalog.RoomComposite), StartedAt: m.StartedAt.Time,
-			Metadata: catalog.Metadata{Defects: captureDefects(c.Defects)}},
-		path: func(n int) string {
-			s := session
-			s.StartedAt = s.StartedAt.Add(time.Duration(n) * time.Millisecond)
-			return s.RoomCompositePath()
+		item: item{
+			Name: "room-composite",
+			File: "composite.mp4",
+			Asset: row{RoomID: m.RoomID, SessionID: m.SessionID, Type: catalog.RoomComposite,
+				Key: catalog.AssetKey(c.Key(), catalog.RoomComposite), StartedAt: m.StartedAt.Time,
+				Metadata: catalog.Metadata{Defects: captureDefects(c.Defects)}},
+			Stills: newStillsWanted(m.Outputs.Thumbnails, set.StillFormat),
 		},
-		options: []any{cfg.Video, cfg.Audio, c.Session.Paused, m.StoppedAt, filesNow(c)},
-		stills:  newStillsWanted(m.Outputs.Thumbnails, cfg.StillFormat),
+		options: []any{set.Video, set.Audio, c.Session.Paused, m.StoppedAt, filesNow(c)},
 	}
 	p.render = func(ctx context.Context, _ *pipeline.Run, f *os.File, progress func(pipeline.Progress)) (rendered, error) {
-		return renderBeam(ctx, c, cfg, f, progress)
+		return renderBeam(ctx, c, set, f, progress)
 	}
 	return []*product{p}, nil
 }
@@ -53,13 +49,13 @@ func filesNow(c *capture.Capture) []string {
 	return now
 }
 
-func renderBeam(ctx context.Context, c *capture.Capture, cfg *Config, out *os.File, progress func(pipeline.Progress)) (_ rendered, err error) {
+func renderBeam(ctx context.Context, c *capture.Capture, set Settings, out *os.File, progress func(pipeline.Progress)) (_ rendered, err error) {
 	parts, closeAll, err := beamParts(c)
 	defer func() { err = errors.Join(err, closeAll()) }()
 	if err != nil {
 		return rendered{}, err
 	}
-	rec := transcode.Recording{Parts: parts, Video: cfg.Video, Audio: cfg.Audio}
+	rec := transcode.Recording{Parts: parts, Video: set.Video, Audio: set.Audio}
 	if length, known := c.Session.Length(); known {
 		rec.Length = length
 	}

@@ -6,9 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"runtime"
-	"slices"
-	"sync"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -22,8 +19,8 @@ import (
 
 // compositeProducts is the one room-composite-legacy of an sfu capture: all its tracks in one picture.
 func compositeProducts(ctx context.Context, from *material) ([]*product, error) {
-	c, cfg := from.capture, from.cfg
-	comp := &composer{capture: c, cfg: cfg, index: &capture.Index{}}
+	c, set := from.capture, from.settings
+	comp := &composer{capture: c, settings: set, index: &capture.Index{}}
 	if err := comp.refuse(); err != nil {
 		return nil, fmt.Errorf("outputs.composition: %w", err)
 	}
@@ -33,36 +30,38 @@ func compositeProducts(ctx context.Context, from *material) ([]*product, error) 
 	}
 	comp.index = ix
 	m := c.Manifest
-	session := catalog.Session{RoomID: m.RoomID, SessionID: m.SessionID, StartedAt: m.StartedAt.Time}
 	p := &product{
-		name: "composite",
-		file: "composite.mp4",
-		asset: catalog.Asset{RoomID: m.RoomID, SessionID: m.SessionID, Type: catalog.RoomCompositeLegacy,
-			Key: catalog.AssetKey(c.Key(), catalog.RoomCompositeLegacy), StartedAt: m.StartedAt.Time,
-			Metadata: catalog.Metadata{Layout: m.Outputs.Composition.Layout, Defects: captureDefects(c.Defects)}},
-		path: func(n int) string {
-			s := session
-			s.StartedAt = s.StartedAt.Add(time.Duration(n) * time.Millisecond)
-			return s.RoomCompositeLegacyPath()
+		item: item{
+			Name: compositeName,
+			File: "composite.mp4",
+			Asset: row{RoomID: m.RoomID, SessionID: m.SessionID, Type: catalog.RoomCompositeLegacy,
+				Key: catalog.AssetKey(c.Key(), catalog.RoomCompositeLegacy), StartedAt: m.StartedAt.Time,
+				Metadata: catalog.Metadata{Layout: m.Outputs.Composition.Layout, Defects: captureDefects(c.Defects)}},
+			Stills: newStillsWanted(m.Outputs.Thumbnails, set.StillFormat),
+			Length: comp.duration(),
 		},
-		options: []any{cfg.Video, cfg.Audio, m.Outputs.Composition, c.Session.Paused, m.StoppedAt, cfg.Chunk},
-		stills:  newStillsWanted(m.Outputs.Thumbnails, cfg.StillFormat),
+		options: []any{set.Video, set.Audio, m.Outputs.Composition, c.Session.Paused, m.StoppedAt, set.Chunk},
 		render:  comp.render,
 	}
+	from.composer = comp
 	return []*product{p}, nil
 }
+
+// compositeName is the name of the one composite of a capture.
+const compositeName = "composite"
 
 // composer makes one composite: the sound, which also tells who speaks; the plan; its chunks, several at a time;
 // and the file that they are joined into. Sound and chunks are remembered one by one.
 type composer struct {
-	capture *capture.Capture
-	cfg     *Config
-	index   *capture.Index
-	defects []catalog.Defect
+	capture  *capture.Capture
+	settings Settings
+	index    *capture.Index
+	defects  []catalog.Defect
 }
 
 func (c *composer) render(ctx context.Context, run *pipeline.Run, f *os.File, progress func(pipeline.Progress)) (rendered, error) {
-	key, err := pipeline.ContentKey("composite v1", c.capture.Key(), c.capture.Manifest.Outputs.Composition, c.capture.Session, c.cfg.Video, c.cfg.Audio)
+	c.defects = nil
+	key, err := c.key()
 	if err != nil {
 		return rendered{}, err
 	}
@@ -90,11 +89,16 @@ func (c *composer) render(ctx context.Context, run *pipeline.Run, f *os.File, pr
 	return out, err
 }
 
+// key covers all that sound and chunks depend on.
+func (c *composer) key() (string, error) {
+	return pipeline.ContentKey("composite v1", c.capture.Key(), c.capture.Manifest.Outputs.Composition, c.capture.Session, c.settings.Video, c.settings.Audio)
+}
+
 // parts makes the sound and the pictures: at once, where who is shown does not depend on who is heard.
 func (c *composer) parts(ctx context.Context, run *pipeline.Run, key string, progress func(pipeline.Progress)) (sound soundMade, plan layout.Plan, chunks []chunkMade, err error) {
 	mix := func(ctx context.Context) error {
 		var err error
-		if sound, _, err = pipeline.Remember(ctx, run, "composite.sound", key, c.sound); err != nil {
+		if sound, _, err = pipeline.Remember(ctx, run, soundUnit, key, c.sound); err != nil {
 			return fmt.Errorf("sound: %w", err)
 		}
 		return nil
@@ -129,10 +133,13 @@ type soundMade struct {
 	Defects []catalog.Defect
 }
 
-const soundFile = "sound.mp4"
+const (
+	soundUnit = "composite.sound" // name of the unit
+	soundFile = "sound.mp4"
+)
 
 func (c *composer) sound(ctx context.Context, run *pipeline.Run) (_ soundMade, err error) {
-	folder, err := run.Scratch.Dir("composite.sound")
+	folder, err := run.Scratch.Dir(soundUnit)
 	if err != nil {
 		return soundMade{}, err
 	}
@@ -148,7 +155,7 @@ func (c *composer) sound(ctx context.Context, run *pipeline.Run) (_ soundMade, e
 
 // mix writes the sound of all tracks that are heard to f.
 func (c *composer) mix(ctx context.Context, f *os.File, progress func(time.Duration)) (soundMade, error) {
-	mix := transcode.Mix{Paused: pausesOf(c.capture), Duration: c.duration(), Audio: c.cfg.Audio}
+	mix := transcode.Mix{Paused: pausesOf(c.capture), Duration: c.duration(), Audio: c.settings.Audio}
 	made := soundMade{File: soundFile}
 	options := c.options()
 	for _, t := range c.index.Tracks {
@@ -187,7 +194,7 @@ func PlanOf(ctx context.Context, c *capture.Capture) (_ layout.Plan, err error) 
 	if err != nil {
 		return layout.Plan{}, err
 	}
-	comp := &composer{capture: c, cfg: &Config{}, index: ix}
+	comp := &composer{capture: c, index: ix}
 	if err := comp.refuse(); err != nil {
 		return layout.Plan{}, fmt.Errorf("outputs.composition: %w", err)
 	}
@@ -204,129 +211,6 @@ func PlanOf(ctx context.Context, c *capture.Capture) (_ layout.Plan, err error) 
 		return layout.Plan{}, fmt.Errorf("measure the sound: %w", err)
 	}
 	return comp.plan(sound)
-}
-
-// chunkMade is what is remembered of a chunk.
-type chunkMade struct {
-	File    string
-	Size    int64
-	Bad     int // pictures that did not decode
-	Defects []catalog.Defect
-}
-
-// chunkDefects are those of all chunks, each once.
-func chunkDefects(chunks []chunkMade) []catalog.Defect {
-	var out []catalog.Defect
-	bad := 0
-	for _, c := range chunks {
-		bad += c.Bad
-		for _, d := range c.Defects {
-			if !slices.Contains(out, d) {
-				out = append(out, d)
-			}
-		}
-	}
-	if bad > 0 {
-		out = append(out, catalog.Defect{Kind: transcode.DefectUndecodable, Detail: fmt.Sprintf("%d pictures do not decode; the one before stays", bad)})
-	}
-	return out
-}
-
-const chunkFile = "chunk.mp4"
-
-// chunks renders all chunks that are not there yet: every processor takes a run of them that follow on each other,
-// so that its tracks are read and decoded once.
-func (c *composer) chunks(ctx context.Context, run *pipeline.Run, key string, comp *transcode.Composite, progress func(pipeline.Progress)) ([]chunkMade, error) {
-	list := comp.Chunks(c.cfg.Chunk)
-	workers := min(runtime.GOMAXPROCS(0), len(list))
-	if workers > 1 {
-		comp.Threads = 1 // the chunks are what runs side by side
-	}
-	w := &chunkWork{run: run, key: key, comp: comp, list: list, made: make([]chunkMade, len(list)), progress: progress}
-	group, gctx := errgroup.WithContext(ctx)
-	for i := range workers {
-		group.Go(func() error { return w.some(gctx, w.share(i, workers), w.share(i+1, workers)) })
-	}
-	return w.made, group.Wait()
-}
-
-// share is the first chunk of one of n workers: all have about as many frames.
-func (w *chunkWork) share(i, n int) int {
-	at := slices.IndexFunc(w.list, func(c transcode.Chunk) bool { return c.First*int64(n) >= w.comp.Plan.Frames*int64(i) })
-	if at < 0 {
-		return len(w.list)
-	}
-	return at
-}
-
-// chunkWork is the chunks of a composite, shared by the goroutines that render them.
-type chunkWork struct {
-	run      *pipeline.Run
-	key      string
-	comp     *transcode.Composite
-	list     []transcode.Chunk
-	made     []chunkMade
-	mu       sync.Mutex
-	done     int64 // frames
-	progress func(pipeline.Progress)
-}
-
-// some renders the chunks from one to before another.
-func (w *chunkWork) some(ctx context.Context, from, to int) (err error) {
-	r, err := transcode.NewRenderer(w.comp)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, r.Close()) }()
-	for i := from; i < to; i++ {
-		if err := w.one(ctx, r, i); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func chunkName(i int) string { return fmt.Sprintf("composite.chunk.%04d", i) }
-
-func (w *chunkWork) one(ctx context.Context, r *transcode.Renderer, i int) error {
-	chunk, plan := w.list[i], w.comp.Plan
-	key, err := pipeline.ContentKey(w.key, plan, chunk)
-	if err != nil {
-		return err
-	}
-	before := int64(0)
-	report := func(frames int64) {
-		w.mu.Lock()
-		defer w.mu.Unlock()
-		w.done += frames - before
-		before = frames
-		w.progress(pipeline.Progress{Done: w.done, Total: plan.Frames, Media: time.Duration(w.done) * time.Second / time.Duration(plan.Canvas.FPS)})
-	}
-	made, reused, err := pipeline.Remember(ctx, w.run, chunkName(i), key, func(ctx context.Context, run *pipeline.Run) (_ chunkMade, err error) {
-		folder, err := run.Scratch.Dir(chunkName(i))
-		if err != nil {
-			return chunkMade{}, err
-		}
-		f, err := os.Create(folder + "/" + chunkFile)
-		if err != nil {
-			return chunkMade{}, fmt.Errorf("make the file of a chunk: %w", err)
-		}
-		defer func() { err = errors.Join(err, f.Close()) }()
-		res, err := r.Chunk(ctx, chunk, f, report)
-		if err != nil {
-			return chunkMade{}, err
-		}
-		made := chunkMade{File: chunkFile, Size: res.Size, Bad: res.Bad}
-		for _, d := range res.Defects {
-			made.Defects = append(made.Defects, catalog.Defect{Kind: d.Kind, Detail: d.Detail, Track: d.File})
-		}
-		return made, nil
-	})
-	if reused {
-		report(chunk.End - chunk.First)
-	}
-	w.made[i] = made
-	return err
 }
 
 // join puts the chunks and the sound into the asset's file.
@@ -353,7 +237,7 @@ func (c *composer) join(ctx context.Context, run *pipeline.Run, chunks []chunkMa
 		}
 		parts = append(parts, src)
 	}
-	sound, err := source("composite.sound", soundFile)
+	sound, err := source(soundUnit, soundFile)
 	if err != nil {
 		return fileSummary{}, err
 	}
@@ -365,7 +249,7 @@ type fileSummary struct{ Size int64 }
 
 // composite is what the compositor works from.
 func (c *composer) composite(plan layout.Plan) *transcode.Composite {
-	comp := &transcode.Composite{Plan: plan, Paused: pausesOf(c.capture), Encode: c.cfg.Video, Video: map[string]*transcode.CompositeVideo{}}
+	comp := &transcode.Composite{Plan: plan, Paused: pausesOf(c.capture), Encode: c.settings.Video, Video: map[string]*transcode.CompositeVideo{}}
 	for _, t := range c.index.Tracks {
 		if t.Track.Kind != capture.KindVideo || t.Units == 0 {
 			continue

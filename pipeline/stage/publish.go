@@ -5,143 +5,32 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"path/filepath"
-	"time"
+	"path"
+	"regexp"
+	"strings"
 
 	"rushes/catalog"
 	"rushes/catalog/blob"
 	"rushes/pipeline"
-	"rushes/pipeline/capture"
 	"rushes/transcode"
 )
 
-// stillsWanted says which thumbnails an asset gets.
-type stillsWanted struct {
-	Enabled       bool
-	Width, Height int
-	Offsets       []time.Duration
-	Format        transcode.StillFormat
-}
+// noPictures is the note of an asset of which no thumbnail can be taken because it is sound.
+var noPictures = transcode.ErrNoPictures.Error()
 
-func newStillsWanted(t capture.Thumbnails, format transcode.StillFormat) stillsWanted {
-	w := stillsWanted{Enabled: t.Enabled, Width: t.Width, Height: t.Height, Format: transcode.PNG}
-	if format != "" {
-		w.Format = format
-	}
-	for _, o := range t.Offsets {
-		w.Offsets = append(w.Offsets, o.Duration)
-	}
-	return w
-}
-
-// thumbs is what is remembered of an asset's thumbnails.
-type thumbs struct {
-	Note string
-	Made []thumb
-}
-
-type thumb struct {
-	File   string
-	Offset time.Duration
-}
-
-// thumbKey is where a thumbnail is stored, beside its asset.
-func (p *product) thumbKey(n int) string {
-	return catalog.ThumbnailPath(p.asset.Path, n, p.thumbs.Made[n].Offset, extension(p.stills.Format))
-}
-
-// thumbnails takes the stills of every product that has pictures. A film of which no still can be taken is an
-// asset without thumbnails, with a note.
-func (j *jobRun) thumbnails(ctx context.Context, run *pipeline.Run) error {
-	j.note(ctx, "thumbnails", renderDone)
-	for _, p := range j.todo() {
-		if !p.stills.Enabled || len(p.stills.Offsets) == 0 {
-			continue
-		}
-		if p.Width == 0 {
-			p.thumbs = thumbs{Note: transcode.ErrNoPictures.Error()}
-			continue
-		}
-		key, err := pipeline.ContentKey("thumbnails v2", p.asset.Key, p.options, p.stills)
-		if err != nil {
+// publish puts the files into the store, at places that no other attempt writes to. What is in place already keeps its
+// name from the scratch folder until the catalog knows of it, so that it can be done again.
+func (a *attempt) publish(ctx context.Context, run *pipeline.Run) error {
+	a.note(ctx, "publish", stillsDone)
+	for _, w := range a.todo() {
+		if err := a.reserve(ctx, w); err != nil {
 			return err
 		}
-		p.thumbs, _, err = pipeline.Remember(ctx, run, "thumbnails."+p.name, key, func(ctx context.Context, run *pipeline.Run) (thumbs, error) {
-			return takeThumbs(ctx, run, p)
-		})
-		if err != nil {
-			return fmt.Errorf("%s: %w", p.name, err)
-		}
-	}
-	return nil
-}
-
-func takeThumbs(ctx context.Context, run *pipeline.Run, p *product) (_ thumbs, err error) {
-	film, err := os.Open(run.Scratch.Path("render."+p.name, p.file))
-	if err != nil {
-		return thumbs{}, fmt.Errorf("open the rendered file: %w", err)
-	}
-	defer func() { err = errors.Join(err, film.Close()) }()
-	src, err := transcode.FileSource(p.file, film)
-	if err != nil {
-		return thumbs{}, err
-	}
-	stills, err := transcode.Stills(ctx, src, p.stills.Offsets, p.stills.Width, p.stills.Height)
-	if err != nil {
-		if ctx.Err() == nil && pipeline.KindOf(err) == pipeline.KindBadInput {
-			return thumbs{Note: oneLine(err)}, nil
-		}
-		return thumbs{}, err
-	}
-	folder, err := run.Scratch.Dir("thumbnails." + p.name)
-	if err != nil {
-		return thumbs{}, err
-	}
-	made := thumbs{}
-	for i := range stills {
-		t := thumb{File: fmt.Sprintf("%d.%s", i, p.stills.Format), Offset: stills[i].Offset}
-		if stills[i].Blank {
-			made.Note = "every picture is blank"
-		}
-		if err := writeStill(&stills[i], filepath.Join(folder, t.File), p.stills.Format); err != nil {
-			return thumbs{}, err
-		}
-		made.Made = append(made.Made, t)
-	}
-	return made, nil
-}
-
-func extension(f transcode.StillFormat) string {
-	if f == transcode.JPEG {
-		return ".jpg"
-	}
-	return "." + string(f)
-}
-
-func writeStill(s *transcode.Still, path string, format transcode.StillFormat) error {
-	f, err := os.Create(path)
-	if err != nil {
-		return fmt.Errorf("write a thumbnail: %w", err)
-	}
-	if err := errors.Join(s.Encode(f, format), f.Close()); err != nil {
-		return fmt.Errorf("write a thumbnail: %w", err)
-	}
-	return nil
-}
-
-// publish puts the files into the store. What is in place already keeps its name from the scratch folder until
-// the catalog knows of it, so that it can be done again.
-func (j *jobRun) publish(ctx context.Context, run *pipeline.Run) error {
-	j.note(ctx, "publish", stillsDone)
-	if err := j.choosePlaces(ctx, run); err != nil {
-		return err
-	}
-	for _, p := range j.todo() {
-		if err := j.put(ctx, run.Scratch.Path("render."+p.name, p.file), p.asset.Path, p.Size, contentType(p.file)); err != nil {
+		if err := a.put(ctx, run.Scratch.Path("render."+w.Name, w.File), w.Asset.Path, w.Size, contentType(w.File)); err != nil {
 			return err
 		}
-		for n, t := range p.thumbs.Made {
-			if err := j.put(ctx, run.Scratch.Path("thumbnails."+p.name, t.File), p.thumbKey(n), blob.UnknownSize, contentType(t.File)); err != nil {
+		for n, t := range w.thumbs.Made {
+			if err := a.put(ctx, run.Scratch.Path("thumbnails."+w.Name, t.File), w.thumbKey(n), blob.UnknownSize, contentType(t.File)); err != nil {
 				return err
 			}
 		}
@@ -149,50 +38,137 @@ func (j *jobRun) publish(ctx context.Context, run *pipeline.Run) error {
 	return nil
 }
 
+// mostPlaces bounds the search for a place: so many recordings of one room in one second are not believed.
+const mostPlaces = 1000
+
+// reserve gives an item a place in the store that nobody else has or will have: the paths of api.md hold a room and a
+// millisecond, which two recordings, and two attempts, may share.
+func (a *attempt) reserve(ctx context.Context, w *work) error {
+	if w.Asset.Path != "" {
+		return nil
+	}
+	for n := range mostPlaces {
+		place := w.path(n)
+		err := a.cfg.Catalog.ReservePlace(ctx, a.claim(), w.Asset.Key, place)
+		if errors.Is(err, catalog.ErrPlaceTaken) {
+			continue
+		}
+		if err != nil {
+			return fmt.Errorf("reserve the place of asset %s: %w", w.Name, err)
+		}
+		w.Asset.Path = place
+		return nil
+	}
+	return fmt.Errorf("reserve the place of asset %s: the %d places from %s on are taken", w.Name, mostPlaces, w.path(0))
+}
+
 // put stores one file under a key. A store on the same file system links it instead of copying it.
-func (j *jobRun) put(ctx context.Context, path, key string, size int64, contentType string) (err error) {
-	f, err := os.Open(path)
+func (a *attempt) put(ctx context.Context, file, key string, size int64, contentType string) error {
+	err := again(ctx, func() error { return putFile(ctx, a.cfg.Blobs, file, key, size, contentType) })
 	if err != nil {
 		return fmt.Errorf("publish %s: %w", key, err)
+	}
+	return nil
+}
+
+func putFile(ctx context.Context, store blob.Store, file, key string, size int64, contentType string) (err error) {
+	f, err := os.Open(file)
+	if err != nil {
+		return err
 	}
 	defer func() { err = errors.Join(err, f.Close()) }()
 	info, err := f.Stat()
 	if err != nil {
-		return fmt.Errorf("publish %s: %w", key, err)
+		return err
 	}
 	if size != blob.UnknownSize && info.Size() != size {
-		return fmt.Errorf("publish %s: the rendered file has %d bytes instead of %d", key, info.Size(), size)
+		return fmt.Errorf("the file has %d bytes instead of %d", info.Size(), size)
 	}
-	if a, ok := j.cfg.Blobs.(blob.Adopter); ok {
-		link := path + ".link"
+	if a, ok := store.(blob.Adopter); ok {
+		link := file + ".link"
 		if err := os.Remove(link); err != nil && !errors.Is(err, os.ErrNotExist) { // of an attempt that was killed
-			return fmt.Errorf("publish %s: %w", key, err)
+			return err
 		}
-		if os.Link(path, link) == nil { // not every file system has links
-			if err := a.Adopt(ctx, key, link); err != nil {
-				return fmt.Errorf("publish %s: %w", key, err)
-			}
-			return nil
+		if os.Link(file, link) == nil { // not every file system has links
+			return a.Adopt(ctx, key, link)
 		}
 	}
-	if err := j.cfg.Blobs.Put(ctx, key, f, blob.PutOptions{Size: info.Size(), ContentType: contentType}); err != nil {
-		return fmt.Errorf("publish %s: %w", key, err)
+	if err := store.Put(ctx, key, f, blob.PutOptions{Size: info.Size(), ContentType: contentType}); err != nil {
+		return err
 	}
-	stored, err := j.cfg.Blobs.Stat(ctx, key)
+	stored, err := store.Stat(ctx, key)
 	if err != nil {
-		return fmt.Errorf("publish %s: look at what is stored: %w", key, err)
+		return fmt.Errorf("look at what is stored: %w", err)
 	}
 	if stored.Size != info.Size() {
-		return fmt.Errorf("publish %s: %d of %d bytes are stored", key, stored.Size, info.Size())
+		return fmt.Errorf("%d of %d bytes are stored", stored.Size, info.Size())
 	}
 	return nil
 }
 
 func contentType(name string) string {
 	for ext, t := range map[string]string{".mp4": "video/mp4", ".webm": "video/webm", ".png": "image/png", ".jpeg": "image/jpeg"} {
-		if len(name) > len(ext) && name[len(name)-len(ext):] == ext {
+		if strings.HasSuffix(name, ext) {
 			return t
 		}
 	}
 	return "application/octet-stream"
+}
+
+// discard deletes what the attempt has published, because its claim is lost: nobody else writes to its places.
+func (a *attempt) discard(ctx context.Context) error {
+	var errs []error
+	for _, w := range a.todo() {
+		if w.Asset.Path != "" {
+			errs = append(errs, deletePlace(ctx, a.cfg.Blobs, w.Asset.Path))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// strayPage is how many strays are cleaned away at a time.
+const strayPage = 100
+
+// CleanStrays deletes what attempts have left in the store that did not come to register it. It may run at any time
+// and beside itself.
+func CleanStrays(ctx context.Context, c Catalog, store blob.Store) error {
+	for {
+		strays, err := c.Strays(ctx, strayPage)
+		if err != nil || len(strays) == 0 {
+			return err
+		}
+		var paths []string
+		for _, s := range strays {
+			if err := deletePlace(ctx, store, s.Path); err != nil {
+				return err
+			}
+			paths = append(paths, s.Path)
+		}
+		if err := c.ForgetPlaces(ctx, paths); err != nil {
+			return err
+		}
+	}
+}
+
+// thumbnailName is what a thumbnail's key has after its asset's.
+var thumbnailName = regexp.MustCompile(`^-thumb-[0-9]+-[0-9]+\.(png|jpg)$`)
+
+// deletePlace deletes an asset's bytes and its thumbnails.
+func deletePlace(ctx context.Context, store blob.Store, place string) error {
+	keys := []string{place}
+	base := strings.TrimSuffix(place, path.Ext(place))
+	for info, err := range store.List(ctx, base+"-thumb-") {
+		if err != nil {
+			return fmt.Errorf("look for the thumbnails of %s: %w", place, err)
+		}
+		if thumbnailName.MatchString(strings.TrimPrefix(info.Key, base)) {
+			keys = append(keys, info.Key)
+		}
+	}
+	for _, key := range keys {
+		if err := again(ctx, func() error { return store.Delete(ctx, key) }); err != nil {
+			return fmt.Errorf("delete %s: %w", key, err)
+		}
+	}
+	return nil
 }

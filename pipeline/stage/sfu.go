@@ -24,14 +24,13 @@ func trackProducts(ctx context.Context, m *material) ([]*product, error) {
 	}
 	var all []*product
 	for i, t := range ix.Tracks {
-		all = append(all, trackProduct(m.capture, m.cfg, t, i))
+		all = append(all, trackProduct(m.capture, m.settings, t, i))
 	}
 	return all, nil
 }
 
-func trackProduct(c *capture.Capture, cfg *Config, t *capture.TrackIndex, n int) *product {
+func trackProduct(c *capture.Capture, set Settings, t *capture.TrackIndex, n int) *product {
 	m, track := c.Manifest, t.Track
-	session := catalog.Session{RoomID: m.RoomID, SessionID: m.SessionID, StartedAt: m.StartedAt.Time}
 	container := catalog.WebM
 	switch track.Codec {
 	case "H264", "AAC", "PCMU", "PCMA":
@@ -42,22 +41,21 @@ func trackProduct(c *capture.Capture, cfg *Config, t *capture.TrackIndex, n int)
 		container = catalog.MP4
 	}
 	p := &product{
-		name: fmt.Sprintf("track-%03d", n),
-		file: "track" + string(container),
-		asset: catalog.Asset{RoomID: m.RoomID, SessionID: m.SessionID, Type: catalog.TrackAsset,
-			Key: catalog.AssetKey(c.Key(), catalog.TrackAsset, track.PeerID, track.StreamID, track.ID), StartedAt: m.StartedAt.Time,
-			Metadata: catalog.Metadata{TrackID: track.ID, StreamID: track.StreamID, PeerID: track.PeerID, TrackType: string(track.Kind),
-				Defects: trackDefects(c, t)}},
-		path: func(n int) string {
-			return session.TrackPath(track.PeerID, track.StreamID, numbered(track.ID, n), container)
+		item: item{
+			Name: fmt.Sprintf("track-%03d", n),
+			File: "track" + string(container),
+			Asset: row{RoomID: m.RoomID, SessionID: m.SessionID, Type: catalog.TrackAsset,
+				Key: catalog.AssetKey(c.Key(), catalog.TrackAsset, track.PeerID, track.StreamID, track.ID), StartedAt: m.StartedAt.Time,
+				Metadata: catalog.Metadata{TrackID: track.ID, StreamID: track.StreamID, PeerID: track.PeerID, TrackType: string(track.Kind),
+					Defects: trackDefects(c, t)}},
 		},
-		options: []any{cfg.Video, cfg.Audio, m.Outputs.TrackFormat},
+		options: []any{set.Video, set.Audio, m.Outputs.TrackFormat},
 	}
 	p.render = func(ctx context.Context, _ *pipeline.Run, f *os.File, progress func(pipeline.Progress)) (rendered, error) {
 		if container == catalog.WebM {
 			return renderWebM(ctx, c, t, f, progress)
 		}
-		return renderTracks(ctx, c, cfg, tracksOf{t}, !reencode, f, progress)
+		return renderTracks(ctx, c, set, tracksOf{t}, !reencode, f, progress)
 	}
 	return p
 }
@@ -99,28 +97,28 @@ func streamProducts(ctx context.Context, m *material) ([]*product, error) {
 	}
 	var all []*product
 	for i, g := range groups {
-		all = append(all, streamProduct(m.capture, m.cfg, g, i))
+		all = append(all, streamProduct(m.capture, m.settings, g, i))
 	}
 	return all, nil
 }
 
-func streamProduct(c *capture.Capture, cfg *Config, g tracksOf, n int) *product {
+func streamProduct(c *capture.Capture, set Settings, g tracksOf, n int) *product {
 	m, first := c.Manifest, g[0].Track
-	session := catalog.Session{RoomID: m.RoomID, SessionID: m.SessionID, StartedAt: m.StartedAt.Time}
 	p := &product{
-		name: fmt.Sprintf("stream-%03d", n),
-		file: "stream.mp4",
-		asset: catalog.Asset{RoomID: m.RoomID, SessionID: m.SessionID, Type: catalog.StreamAsset,
-			Key: catalog.AssetKey(c.Key(), catalog.StreamAsset, first.PeerID, first.StreamID), StartedAt: m.StartedAt.Time,
-			Metadata: catalog.Metadata{StreamID: first.StreamID, PeerID: first.PeerID, UserID: userOf(c, first.PeerID), StreamType: g.streamType(), Defects: []catalog.Defect{}}},
-		path:    func(n int) string { return session.StreamPath(first.PeerID, numbered(first.StreamID, n)) },
-		options: []any{cfg.Video, cfg.Audio},
+		item: item{
+			Name: fmt.Sprintf("stream-%03d", n),
+			File: "stream.mp4",
+			Asset: row{RoomID: m.RoomID, SessionID: m.SessionID, Type: catalog.StreamAsset,
+				Key: catalog.AssetKey(c.Key(), catalog.StreamAsset, first.PeerID, first.StreamID), StartedAt: m.StartedAt.Time,
+				Metadata: catalog.Metadata{StreamID: first.StreamID, PeerID: first.PeerID, UserID: userOf(c, first.PeerID), StreamType: g.streamType(), Defects: []catalog.Defect{}}},
+		},
+		options: []any{set.Video, set.Audio},
 	}
 	for _, t := range g {
-		p.asset.Metadata.Defects = append(p.asset.Metadata.Defects, trackDefects(c, t)...)
+		p.Asset.Metadata.Defects = append(p.Asset.Metadata.Defects, trackDefects(c, t)...)
 	}
 	p.render = func(ctx context.Context, _ *pipeline.Run, f *os.File, progress func(pipeline.Progress)) (rendered, error) {
-		return renderTracks(ctx, c, cfg, g, true, f, progress)
+		return renderTracks(ctx, c, set, g, true, f, progress)
 	}
 	return p
 }
@@ -159,12 +157,12 @@ func renderWebM(ctx context.Context, c *capture.Capture, t *capture.TrackIndex, 
 }
 
 // renderTracks makes one MP4 of the tracks of a stream, or of one.
-func renderTracks(ctx context.Context, c *capture.Capture, cfg *Config, g tracksOf, copying bool, f *os.File, progress func(pipeline.Progress)) (rendered, error) {
+func renderTracks(ctx context.Context, c *capture.Capture, set Settings, g tracksOf, copying bool, f *os.File, progress func(pipeline.Progress)) (rendered, error) {
 	video, audio := g.playable(capture.KindVideo), g.playable(capture.KindAudio)
 	if len(video)+len(audio) == 0 {
 		return rendered{}, nothingIn(g[0])
 	}
-	rec := transcode.TracksRecording{Copy: copying, VideoSet: cfg.Video, AudioSet: cfg.Audio}
+	rec := transcode.TracksRecording{Copy: copying, VideoSet: set.Video, AudioSet: set.Audio}
 	if len(video) > 0 {
 		rec.Video = trackInput(c, video)
 	}
