@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"strings"
 	"time"
+	"unicode"
 
 	"rushes/catalog"
 )
@@ -73,9 +74,16 @@ func AttemptOf(err error, job catalog.Job, backoff Backoff, now time.Time) catal
 	}
 }
 
-// failure is one line of text, whatever a library or a child has put into it.
+// failure is one line of text, whatever a library or a child has put into it: no
+// control characters, of which PostgreSQL refuses one, and no half ones.
 func failure(kind Kind, message string) *catalog.AssetError {
-	message = strings.Join(strings.Fields(strings.ToValidUTF8(message, "\uFFFD")), " ")
+	message = strings.Map(func(r rune) rune {
+		if unicode.IsControl(r) {
+			return ' '
+		}
+		return r
+	}, strings.ToValidUTF8(message, "\uFFFD"))
+	message = strings.Join(strings.Fields(message), " ")
 	if len(message) > maxMessage {
 		message = strings.ToValidUTF8(message[:maxMessage], "") + " …"
 	}
