@@ -10,68 +10,127 @@ import (
 	"rushes/catalog/sqlstore/internal/sqlitedb"
 )
 
-// BeginJob registers the job as running and returns it as it is now. The same
-// capture begun again is the same job: the row with its CaptureKey keeps its
-// id and its time of creation, counts one attempt more, takes over what j says
-// of the capture, and forgets stage, progress and error.
-func (s *Store) BeginJob(ctx context.Context, j catalog.Job) (catalog.Job, error) {
-	if err := j.Validate(); err != nil {
-		return catalog.Job{}, err
-	}
-	defects, err := defectsText(j.Defects)
-	if err != nil {
-		return catalog.Job{}, fmt.Errorf("begin job of capture %q: defects: %w", j.CaptureURI, err)
-	}
-	if j.ID == "" {
-		j.ID = s.ids.NewID()
-	}
-	now := micros(s.now())
-	row, err := s.queries.BeginJob(ctx, sqlitedb.BeginJobParams{
-		ID: j.ID, CaptureURI: j.CaptureURI, CaptureKey: j.CaptureKey, RecordingID: j.RecordingID,
-		RoomID: j.RoomID, SessionID: j.SessionID, TemplateID: j.TemplateID, Source: j.Source,
-		State: string(catalog.JobRunning), CreatedAt: now, UpdatedAt: now,
-		StartedAt: micros(j.StartedAt), StoppedAt: micros(j.StoppedAt), Defects: defects,
+// addBatch is the number of jobs that one transaction of AddJobs adds: more
+// would keep other writers waiting.
+const addBatch = 500
+
+// errOvertaken says that another transaction has written what this one was to
+// be the first to write: it is to be done again from its start.
+var errOvertaken = errors.New("overtaken by another transaction")
+
+// AddJob queues the job, with a ticket in the outbox when dispatch is set, and
+// returns it as it is now. There is one job for each CaptureKey, Generation and
+// ParentID: when it is there already, it is returned as it is and created is
+// false. Only its CaptureURI follows the new address, unless a worker reads
+// from the old one; and dispatch gives a queued job that never had a ticket
+// its first.
+func (s *Store) AddJob(ctx context.Context, j catalog.Job, dispatch bool) (job catalog.Job, created bool, err error) {
+	err = s.inTx(ctx, func(t tx) error {
+		job, created, err = t.addJob(ctx, j, dispatch)
+		return err
 	})
 	if err != nil {
-		return catalog.Job{}, fmt.Errorf("begin job of capture %q: %w", j.CaptureURI, err)
+		return catalog.Job{}, false, fmt.Errorf("add job of capture %q: %w", j.CaptureURI, err)
 	}
-	return jobFromRow(row)
+	return job, created, nil
 }
 
-// UpdateJob writes down which stage the job is in and how far the whole job
-// is, in thousandths. An unknown id is a catalog.ErrNotFound.
-func (s *Store) UpdateJob(ctx context.Context, id, stage string, permille int) error {
-	if permille < 0 || permille > catalog.ProgressDone {
-		return fmt.Errorf("job %s: progress %d: %w", id, permille, catalog.ErrInvalid)
+// AddJobs is AddJob for many jobs. It returns them in the given order, and how
+// many are new. Each few hundred are added together; after an error some may be
+// in the catalog, and it may be repeated.
+func (s *Store) AddJobs(ctx context.Context, jobs []catalog.Job, dispatch bool) (added []catalog.Job, created int, err error) {
+	for len(jobs) > 0 {
+		batch := jobs[:min(addBatch, len(jobs))]
+		jobs = jobs[len(batch):]
+		var news int
+		var done []catalog.Job
+		err := s.inTx(ctx, func(t tx) error {
+			news, done = 0, make([]catalog.Job, 0, len(batch))
+			for _, j := range batch {
+				job, isNew, err := t.addJob(ctx, j, dispatch)
+				if err != nil {
+					return fmt.Errorf("add job of capture %q: %w", j.CaptureURI, err)
+				}
+				if isNew {
+					news++
+				}
+				done = append(done, job)
+			}
+			return nil
+		})
+		if err != nil {
+			return added, created, err
+		}
+		added, created = append(added, done...), created+news
 	}
-	n, err := s.queries.UpdateJob(ctx, sqlitedb.UpdateJobParams{
-		Stage: stage, Progress: int64(permille), UpdatedAt: micros(s.now()), ID: id,
-	})
-	return changedOne("job", id, n, err)
+	return added, created, nil
 }
 
-// FinishJob ends the job as completed (failure is nil) or failed (failure says
-// why) and keeps the defects that were found. It may be repeated. An unknown
-// id is a catalog.ErrNotFound.
-func (s *Store) FinishJob(
-	ctx context.Context, id string, state catalog.JobState, failure *catalog.AssetError, defects []catalog.Defect,
-) error {
-	switch {
-	case state == catalog.JobCompleted && failure == nil:
-	case state == catalog.JobFailed && failure != nil:
-	default:
-		return fmt.Errorf("job %s: finish as %q, with an error: %t: %w", id, state, failure != nil, catalog.ErrInvalid)
-	}
-	text, err := defectsText(defects)
-	if err != nil {
-		return fmt.Errorf("job %s: defects: %w", id, err)
-	}
-	kind, message := splitError(failure)
-	n, err := s.queries.FinishJob(ctx, sqlitedb.FinishJobParams{
-		State: string(state), ErrorKind: kind, ErrorMessage: message,
-		Defects: text, UpdatedAt: micros(s.now()), ID: id,
+// AddGeneration queues the capture of the job to be made again: a job whose
+// Generation is one more than the highest of its CaptureKey. Within a backfill
+// it may be repeated: when the newest job of the capture has the same
+// BackfillID, that one is returned.
+func (s *Store) AddGeneration(ctx context.Context, j catalog.Job, dispatch bool) (job catalog.Job, err error) {
+	err = s.inTx(ctx, func(t tx) error {
+		last, err := t.LastGeneration(ctx, j.CaptureKey)
+		if err != nil {
+			return err
+		}
+		j.Generation = int(last) + 1
+		if last >= 0 && j.BackfillID != "" {
+			row, err := t.JobByCapture(ctx, sqlitedb.JobByCaptureParams{CaptureKey: j.CaptureKey, Generation: last})
+			if err != nil {
+				return err
+			}
+			if row.BackfillID == j.BackfillID {
+				job, err = jobFromRow(row)
+				return err
+			}
+		}
+		var created bool
+		job, created, err = t.addJob(ctx, j, dispatch)
+		if err == nil && !created {
+			return errOvertaken
+		}
+		return err
 	})
-	return changedOne("job", id, n, err)
+	if err != nil {
+		return catalog.Job{}, fmt.Errorf("add generation of capture %q: %w", j.CaptureURI, err)
+	}
+	return job, nil
+}
+
+func (t tx) addJob(ctx context.Context, j catalog.Job, dispatch bool) (catalog.Job, bool, error) {
+	row, err := t.newJobRow(j)
+	if err != nil {
+		return catalog.Job{}, false, err
+	}
+	n, err := t.InsertJob(ctx, row)
+	if err != nil {
+		return catalog.Job{}, false, err
+	}
+	now, err := t.JobByCapture(ctx, sqlitedb.JobByCaptureParams{
+		CaptureKey: row.CaptureKey, Generation: row.Generation, ParentID: row.ParentID,
+	})
+	if err != nil {
+		return catalog.Job{}, false, err
+	}
+	if n == 0 && now.CaptureURI != row.CaptureURI {
+		moved, err := t.MoveCapture(ctx, sqlitedb.MoveCaptureParams{ID: now.ID, CaptureURI: row.CaptureURI, Now: t.now})
+		if err != nil {
+			return catalog.Job{}, false, err
+		}
+		if moved > 0 {
+			now.CaptureURI, now.UpdatedAt = row.CaptureURI, t.now
+		}
+	}
+	if dispatch && now.TicketAt == 0 {
+		if _, err := t.AddTicket(ctx, t.store.ids.NewID(), now.ID); err != nil {
+			return catalog.Job{}, false, err
+		}
+	}
+	job, err := jobFromRow(now)
+	return job, n > 0, err
 }
 
 // JobByID returns the job, or an error that wraps catalog.ErrNotFound.
@@ -81,6 +140,20 @@ func (s *Store) JobByID(ctx context.Context, id string) (catalog.Job, error) {
 		return catalog.Job{}, lookupError("job", id, err)
 	}
 	return jobFromRow(row)
+}
+
+// Attempts returns the log of the job's attempts, the first one first. It is
+// empty for a job without attempts, also for one that is not there.
+func (s *Store) Attempts(ctx context.Context, jobID string) ([]catalog.AttemptRecord, error) {
+	rows, err := s.queries.Attempts(ctx, jobID)
+	if err != nil {
+		return nil, fmt.Errorf("attempts at job %s: %w", jobID, err)
+	}
+	records := make([]catalog.AttemptRecord, 0, len(rows))
+	for _, r := range rows {
+		records = append(records, attemptFromRow(r))
+	}
+	return records, nil
 }
 
 // changedOne turns the outcome of a statement that changes one row into an

@@ -3,30 +3,29 @@ package sqlstore
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"rushes/catalog"
 	"rushes/catalog/sqlstore/internal/sqlitedb"
 )
 
-// afterAllIDs sorts after every id, which are hex digits.
-const afterAllIDs = "g"
+const (
+	// afterAllIDs sorts after every id, which are hex digits.
+	afterAllIDs = "g"
+	// idSlack is by how much the time in an asset's id and its CreatedAt may
+	// differ, for lists of a range of time: a clock may have been set back.
+	idSlack = time.Hour
+)
 
 // ListAssets returns a page of the assets that the filter chooses, newest
 // first. The id of the last one is the next page's Filter.After; a page
 // shorter than its limit is the last one. Pages stay right while assets are
-// added: what is added is newer than what was listed.
+// added: what is added is newer than what was listed. Assets whose CreatedAt
+// was given and is more than an hour from their registration are not found by
+// From and Before.
 func (s *Store) ListAssets(ctx context.Context, f catalog.Filter) ([]catalog.Asset, error) {
-	if f.Limit < 0 || f.Limit > catalog.MaxPage {
-		return nil, fmt.Errorf("list assets: limit %d: %w", f.Limit, catalog.ErrInvalid)
-	}
-	if f.After != "" && !catalog.ValidID(f.After) {
-		return nil, fmt.Errorf("list assets: after %q: %w", f.After, catalog.ErrInvalid)
-	}
-	if f.Limit == 0 {
-		f.Limit = catalog.MaxPage
-	}
-	if f.After == "" {
-		f.After = afterAllIDs
+	if err := checkPage(f.After, &f.Limit); err != nil {
+		return nil, fmt.Errorf("list assets: %w", err)
 	}
 	rows, err := s.listRows(ctx, f)
 	if err != nil {
@@ -35,31 +34,129 @@ func (s *Store) ListAssets(ctx context.Context, f catalog.Filter) ([]catalog.Ass
 	return assetsFromRows(rows)
 }
 
+// checkPage checks what bounds a page, and fills the limit in.
+func checkPage(after string, limit *int) error {
+	if *limit < 0 || *limit > catalog.MaxPage {
+		return fmt.Errorf("limit %d: %w", *limit, catalog.ErrInvalid)
+	}
+	if after != "" && !catalog.ValidID(after) {
+		return fmt.Errorf("after %q: %w", after, catalog.ErrInvalid)
+	}
+	if *limit == 0 {
+		*limit = catalog.MaxPage
+	}
+	return nil
+}
+
+// assetPage is what every list of assets is asked, whatever its filters are.
+type assetPage struct {
+	before, after string // ids, both excluded
+	from, until   int64  // microseconds, from included; 0 does not bound
+	limit         int64
+}
+
+// pageOf turns the bounds of time into bounds of the ids too, which begin with
+// the second in hex digits: the index then skips what is out of them.
+func pageOf(f catalog.Filter) assetPage {
+	p := assetPage{before: f.After, from: micros(f.From), until: micros(f.Before), limit: int64(f.Limit)}
+	if p.before == "" {
+		p.before = afterAllIDs
+	}
+	if !f.From.IsZero() {
+		p.after = secondInID(f.From.Add(-idSlack))
+	}
+	if !f.Before.IsZero() {
+		p.before = min(p.before, secondInID(f.Before.Add(idSlack)))
+	}
+	return p
+}
+
+// secondInID sorts before all ids of the second and after those before it.
+func secondInID(t time.Time) string {
+	return fmt.Sprintf("%08x", min(max(t.Unix(), 0), 1<<32-1))
+}
+
 // listRows picks the query whose index fits the most selective filter.
 func (s *Store) listRows(ctx context.Context, f catalog.Filter) ([]sqlitedb.Asset, error) {
-	before, limit, kind, status := f.After, int64(f.Limit), string(f.Type), string(f.Status)
+	p, kind, status := pageOf(f), string(f.Type), string(f.Status)
+	superseded := int64(0)
+	if f.Superseded {
+		superseded = 1
+	}
 	switch {
 	case f.JobID != "":
 		return s.queries.ListAssetsByJob(ctx, sqlitedb.ListAssetsByJobParams{
-			JobID: f.JobID, SessionID: f.SessionID, RoomID: f.RoomID,
-			Type: kind, Status: status, Before: before, MaxRows: limit,
+			JobID: f.JobID, SessionID: f.SessionID, RoomID: f.RoomID, Type: kind, Status: status, Software: f.Software,
+			Superseded: superseded, Before: p.before, After: p.after, CreatedFrom: p.from, CreatedBefore: p.until, MaxRows: p.limit,
 		})
 	case f.SessionID != "":
 		return s.queries.ListAssetsBySession(ctx, sqlitedb.ListAssetsBySessionParams{
-			SessionID: f.SessionID, RoomID: f.RoomID, Type: kind, Status: status, Before: before, MaxRows: limit,
+			SessionID: f.SessionID, RoomID: f.RoomID, Type: kind, Status: status, Software: f.Software,
+			Superseded: superseded, Before: p.before, After: p.after, CreatedFrom: p.from, CreatedBefore: p.until, MaxRows: p.limit,
 		})
 	case f.RoomID != "":
 		return s.queries.ListAssetsByRoom(ctx, sqlitedb.ListAssetsByRoomParams{
-			RoomID: f.RoomID, Type: kind, Status: status, Before: before, MaxRows: limit,
+			RoomID: f.RoomID, Type: kind, Status: status, Software: f.Software,
+			Superseded: superseded, Before: p.before, After: p.after, CreatedFrom: p.from, CreatedBefore: p.until, MaxRows: p.limit,
+		})
+	case f.Superseded:
+		return s.listAll(ctx, f, p)
+	}
+	return s.listCurrent(ctx, f, p)
+}
+
+// listCurrent lists over all rooms without superseded assets.
+func (s *Store) listCurrent(ctx context.Context, f catalog.Filter, p assetPage) ([]sqlitedb.Asset, error) {
+	kind, status := string(f.Type), string(f.Status)
+	switch {
+	case f.Software != "":
+		return s.queries.ListCurrentAssetsBySoftware(ctx, sqlitedb.ListCurrentAssetsBySoftwareParams{
+			Software: f.Software, Type: kind, Status: status,
+			Before: p.before, After: p.after, CreatedFrom: p.from, CreatedBefore: p.until, MaxRows: p.limit,
+		})
+	case kind != "" && status != "":
+		return s.queries.ListCurrentAssetsByTypeAndStatus(ctx, sqlitedb.ListCurrentAssetsByTypeAndStatusParams{
+			Type: kind, Status: status,
+			Before: p.before, After: p.after, CreatedFrom: p.from, CreatedBefore: p.until, MaxRows: p.limit,
+		})
+	case kind != "":
+		return s.queries.ListCurrentAssetsByType(ctx, sqlitedb.ListCurrentAssetsByTypeParams{
+			Type: kind, Before: p.before, After: p.after, CreatedFrom: p.from, CreatedBefore: p.until, MaxRows: p.limit,
+		})
+	case status != "":
+		return s.queries.ListCurrentAssetsByStatus(ctx, sqlitedb.ListCurrentAssetsByStatusParams{
+			Status: status, Before: p.before, After: p.after, CreatedFrom: p.from, CreatedBefore: p.until, MaxRows: p.limit,
+		})
+	}
+	return s.queries.ListCurrentAssets(ctx, sqlitedb.ListCurrentAssetsParams{
+		Before: p.before, After: p.after, CreatedFrom: p.from, CreatedBefore: p.until, MaxRows: p.limit,
+	})
+}
+
+// listAll lists over all rooms with superseded assets.
+func (s *Store) listAll(ctx context.Context, f catalog.Filter, p assetPage) ([]sqlitedb.Asset, error) {
+	kind, status := string(f.Type), string(f.Status)
+	switch {
+	case f.Software != "":
+		return s.queries.ListAssetsBySoftware(ctx, sqlitedb.ListAssetsBySoftwareParams{
+			Software: f.Software, Type: kind, Status: status,
+			Before: p.before, After: p.after, CreatedFrom: p.from, CreatedBefore: p.until, MaxRows: p.limit,
 		})
 	case kind != "" && status != "":
 		return s.queries.ListAssetsByTypeAndStatus(ctx, sqlitedb.ListAssetsByTypeAndStatusParams{
-			Type: kind, Status: status, Before: before, MaxRows: limit,
+			Type: kind, Status: status,
+			Before: p.before, After: p.after, CreatedFrom: p.from, CreatedBefore: p.until, MaxRows: p.limit,
 		})
 	case kind != "":
-		return s.queries.ListAssetsByType(ctx, sqlitedb.ListAssetsByTypeParams{Type: kind, Before: before, MaxRows: limit})
+		return s.queries.ListAssetsByType(ctx, sqlitedb.ListAssetsByTypeParams{
+			Type: kind, Before: p.before, After: p.after, CreatedFrom: p.from, CreatedBefore: p.until, MaxRows: p.limit,
+		})
 	case status != "":
-		return s.queries.ListAssetsByStatus(ctx, sqlitedb.ListAssetsByStatusParams{Status: status, Before: before, MaxRows: limit})
+		return s.queries.ListAssetsByStatus(ctx, sqlitedb.ListAssetsByStatusParams{
+			Status: status, Before: p.before, After: p.after, CreatedFrom: p.from, CreatedBefore: p.until, MaxRows: p.limit,
+		})
 	}
-	return s.queries.ListAssets(ctx, before, limit)
+	return s.queries.ListAssets(ctx, sqlitedb.ListAssetsParams{
+		Before: p.before, After: p.after, CreatedFrom: p.from, CreatedBefore: p.until, MaxRows: p.limit,
+	})
 }

@@ -26,7 +26,7 @@ func fill(t *testing.T, s *sqlstore.Store) []catalog.Asset {
 		a.RoomID = fmt.Sprint("r", i%3)
 		a.SessionID = fmt.Sprint(a.RoomID, "-s", i%2)
 		a.Type = catalog.AssetTypes()[i%4]
-		all = append(all, register(t, s, beginJob(t, s, fmt.Sprint("c", i%7)).ID, a)...)
+		all = append(all, register(t, s, beginJob(t, s, fmt.Sprint("c", i%7)), a)...)
 	}
 	slices.Reverse(all)
 	return all
@@ -108,7 +108,7 @@ func TestListStaysRightWhileAssetsAreAdded(t *testing.T) {
 		}
 		got = append(got, page...)
 		f.After = page[len(page)-1].ID
-		register(t, s, j.ID, completed(fmt.Sprint("more", i)))
+		register(t, s, j, completed(fmt.Sprint("more", i)))
 	}
 	require.Equal(t, want, got)
 }

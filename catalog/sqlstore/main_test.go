@@ -2,6 +2,7 @@ package sqlstore_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -57,17 +58,23 @@ func runChild(path, task string) error {
 }
 
 // sharedID does what every process that has made the same asset does, and
-// returns the id of the asset.
+// returns the id of the asset. Of several at once the last one to claim the job
+// wins, and the others begin again.
 func sharedID(ctx context.Context, s *sqlstore.Store) (string, error) {
-	j, err := s.BeginJob(ctx, catalog.Job{CaptureKey: "shared"})
-	if err != nil {
-		return "", err
+	for {
+		j, err := begin(ctx, s, "shared")
+		if err != nil {
+			return "", err
+		}
+		got, err := s.RegisterAssets(ctx, claimOf(j), []catalog.Asset{failed("shared")})
+		if errors.Is(err, catalog.ErrClaimLost) {
+			continue
+		}
+		if err != nil {
+			return "", err
+		}
+		return got[0].ID, nil
 	}
-	got, err := s.RegisterAssets(ctx, j.ID, []catalog.Asset{completed("shared")})
-	if err != nil {
-		return "", err
-	}
-	return got[0].ID, nil
 }
 
 func openStore(t *testing.T, path string) *sqlstore.Store {
@@ -100,16 +107,27 @@ func failed(key string) catalog.Asset {
 	return a
 }
 
+// beginJob adds the capture's job when it is not there yet and claims it.
 func beginJob(t *testing.T, s *sqlstore.Store, captureKey string) catalog.Job {
 	t.Helper()
-	j, err := s.BeginJob(t.Context(), catalog.Job{CaptureKey: captureKey, CaptureURI: "captures/" + captureKey})
+	j, err := begin(t.Context(), s, captureKey)
 	require.NoError(t, err)
 	return j
 }
 
-func register(t *testing.T, s *sqlstore.Store, jobID string, assets ...catalog.Asset) []catalog.Asset {
+func begin(ctx context.Context, s *sqlstore.Store, captureKey string) (catalog.Job, error) {
+	j, _, err := s.AddJob(ctx, jobOf(captureKey), false)
+	if err != nil {
+		return catalog.Job{}, err
+	}
+	return s.SeizeJob(ctx, j.ID, "test")
+}
+
+func claimOf(j catalog.Job) catalog.Claim { return catalog.Claim{JobID: j.ID, Fence: j.Fence} }
+
+func register(t *testing.T, s *sqlstore.Store, j catalog.Job, assets ...catalog.Asset) []catalog.Asset {
 	t.Helper()
-	got, err := s.RegisterAssets(t.Context(), jobID, assets)
+	got, err := s.RegisterAssets(t.Context(), claimOf(j), assets)
 	require.NoError(t, err)
 	require.Len(t, got, len(assets))
 	return got

@@ -61,7 +61,7 @@ func TestOpenAtOnce(t *testing.T) {
 				t.Error(err)
 				return
 			}
-			if _, err := s.BeginJob(t.Context(), jobOf("c")); err != nil {
+			if _, err := begin(t.Context(), s, "c"); err != nil {
 				t.Error(err)
 			}
 			if err := s.Close(); err != nil {

@@ -27,6 +27,7 @@ func assetRow(a catalog.Asset) (sqlitedb.Asset, error) {
 		Thumbnails: string(thumbnails), Metadata: string(metadata),
 		ErrorKind: kind, ErrorMessage: message,
 		Version: int64(a.Version), Supersedes: a.Supersedes, Software: a.Software, AssetKey: a.Key,
+		SupersededBy: a.SupersededBy,
 	}, nil
 }
 
@@ -37,6 +38,7 @@ func assetFromRow(r sqlitedb.Asset) (catalog.Asset, error) {
 		Type: catalog.AssetType(r.Type), Path: r.Path, Size: r.Size, Duration: time.Duration(r.Duration),
 		Status: catalog.AssetStatus(r.Status), CreatedAt: fromMicros(r.CreatedAt), StartedAt: fromMicros(r.StartedAt),
 		Version: int(r.Version), Supersedes: r.Supersedes, Software: r.Software, Key: r.AssetKey,
+		SupersededBy: r.SupersededBy,
 	}
 	if a.Status == catalog.AssetFailed {
 		a.Error = &catalog.AssetError{Kind: r.ErrorKind, Message: r.ErrorMessage}
@@ -60,24 +62,6 @@ func assetsFromRows(rows []sqlitedb.Asset) ([]catalog.Asset, error) {
 		assets = append(assets, a)
 	}
 	return assets, nil
-}
-
-func jobFromRow(r sqlitedb.Job) (catalog.Job, error) {
-	j := catalog.Job{
-		ID: r.ID, CaptureURI: r.CaptureURI, CaptureKey: r.CaptureKey, RecordingID: r.RecordingID,
-		RoomID: r.RoomID, SessionID: r.SessionID, TemplateID: r.TemplateID, Source: r.Source,
-		State: catalog.JobState(r.State), Stage: r.Stage,
-		Progress: int(r.Progress), Attempts: int(r.Attempts),
-		CreatedAt: fromMicros(r.CreatedAt), UpdatedAt: fromMicros(r.UpdatedAt),
-		StartedAt: fromMicros(r.StartedAt), StoppedAt: fromMicros(r.StoppedAt),
-	}
-	if j.State == catalog.JobFailed {
-		j.Error = &catalog.AssetError{Kind: r.ErrorKind, Message: r.ErrorMessage}
-	}
-	if err := json.Unmarshal([]byte(r.Defects), &j.Defects); err != nil {
-		return catalog.Job{}, fmt.Errorf("job %s: stored defects: %w", r.ID, err)
-	}
-	return j, nil
 }
 
 // defectsText writes no defects as an empty array, which is also what it reads

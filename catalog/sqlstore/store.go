@@ -44,11 +44,17 @@ type Config struct {
 
 // Store is an open catalog. It is safe for concurrent use; Close it when done.
 type Store struct {
-	db      *sql.DB
-	queries *sqlitedb.Queries
+	read    *sql.DB           // reads; many connections
+	durable *sql.DB           // writes that are on the disk when they return; one connection
+	relaxed *sql.DB           // writes that a power cut may undo; one connection
+	turn    chan struct{}     // held by the process's one writer
+	queries *sqlitedb.Queries // over read
 	ids     *catalog.IDSource
 	now     func() time.Time
 }
+
+// maxReaders is the number of connections for reading: more wait their turn.
+const maxReaders = 8
 
 // Open opens the catalog and brings its schema up to date. Processes that open
 // the same file at once wait for each other; a file that a newer Rushes wrote
@@ -85,20 +91,46 @@ func open(ctx context.Context, cfg Config) (_ *Store, err error) {
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, unlock()) }()
-	s.db, err = sql.Open("sqlite", dsn(path, cmp.Or(cfg.BusyTimeout, defaultBusyTimeout)))
-	if err != nil {
-		return nil, err
+	if err = s.connect(path, cmp.Or(cfg.BusyTimeout, defaultBusyTimeout)); err != nil {
+		return nil, errors.Join(err, s.Close())
 	}
-	if err = migrate(ctx, s.db); err != nil {
-		return nil, errors.Join(err, s.db.Close())
+	if err = migrate(ctx, s.durable); err != nil {
+		return nil, errors.Join(err, s.Close())
 	}
-	s.queries = sqlitedb.New(s.db)
 	return s, nil
+}
+
+// connect opens the handles. A write takes the turn before it takes SQLite's
+// lock, because who waits for the turn wakes at once and in order, and who
+// waits for the lock looks again after a while.
+func (s *Store) connect(path string, busy time.Duration) (err error) {
+	s.turn = make(chan struct{}, 1)
+	if s.durable, err = sql.Open("sqlite", dsn(path, busy, "FULL")); err != nil {
+		return err
+	}
+	s.durable.SetMaxOpenConns(1)
+	if s.relaxed, err = sql.Open("sqlite", dsn(path, busy, "NORMAL")); err != nil {
+		return err
+	}
+	s.relaxed.SetMaxOpenConns(1)
+	if s.read, err = sql.Open("sqlite", dsn(path, busy, "FULL")); err != nil {
+		return err
+	}
+	s.read.SetMaxOpenConns(maxReaders)
+	s.read.SetMaxIdleConns(maxReaders)
+	s.queries = sqlitedb.New(s.read)
+	return nil
 }
 
 // Close closes the catalog. It may be called again.
 func (s *Store) Close() error {
-	if err := s.db.Close(); err != nil {
+	var err error
+	for _, db := range []*sql.DB{s.read, s.relaxed, s.durable} {
+		if db != nil {
+			err = errors.Join(err, db.Close())
+		}
+	}
+	if err != nil {
 		return fmt.Errorf("close catalog: %w", err)
 	}
 	return nil
@@ -106,13 +138,13 @@ func (s *Store) Close() error {
 
 // dsn names the file as a URI, so that no character of the path is taken for
 // an option.
-func dsn(path string, busy time.Duration) string {
+func dsn(path string, busy time.Duration, synchronous string) string {
 	q := url.Values{
 		"_txlock": {"immediate"},
 		"_pragma": {
 			"busy_timeout(" + strconv.FormatInt(busy.Milliseconds(), 10) + ")",
 			"journal_mode(WAL)",
-			"synchronous(FULL)",
+			"synchronous(" + synchronous + ")",
 			"foreign_keys(1)",
 		},
 	}
@@ -139,25 +171,4 @@ func migrate(ctx context.Context, db *sql.DB) error {
 		return fmt.Errorf("migrate schema from version %d to %d: %w", have, known, err)
 	}
 	return nil
-}
-
-// inTx runs fn in one transaction, which is committed when fn returns nil and
-// undone otherwise. fn must not keep its argument.
-func (s *Store) inTx(ctx context.Context, fn func(*sqlitedb.Queries) error) error {
-	tx, err := s.db.BeginTx(ctx, nil)
-	if err != nil {
-		return err
-	}
-	if err := fn(s.queries.WithTx(tx)); err != nil {
-		return errors.Join(err, ignoreDone(tx.Rollback()))
-	}
-	return tx.Commit()
-}
-
-// ignoreDone drops the error of undoing what a cancelled context has undone.
-func ignoreDone(err error) error {
-	if errors.Is(err, sql.ErrTxDone) {
-		return nil
-	}
-	return err
 }

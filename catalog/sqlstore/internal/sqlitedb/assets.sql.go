@@ -10,7 +10,7 @@ import (
 )
 
 const assetByID = `-- name: AssetByID :one
-SELECT id, job_id, room_id, session_id, type, path, size, duration, status, created_at, started_at, thumbnails, metadata, error_kind, error_message, version, supersedes, software, asset_key FROM assets WHERE id = ?1
+SELECT id, job_id, room_id, session_id, type, path, size, duration, status, created_at, started_at, thumbnails, metadata, error_kind, error_message, version, supersedes, software, asset_key, superseded_by FROM assets WHERE id = ?1
 `
 
 func (q *Queries) AssetByID(ctx context.Context, id string) (Asset, error) {
@@ -36,12 +36,47 @@ func (q *Queries) AssetByID(ctx context.Context, id string) (Asset, error) {
 		&i.Supersedes,
 		&i.Software,
 		&i.AssetKey,
+		&i.SupersededBy,
+	)
+	return i, err
+}
+
+const assetByKeyAndJob = `-- name: AssetByKeyAndJob :one
+SELECT id, job_id, room_id, session_id, type, path, size, duration, status, created_at, started_at, thumbnails, metadata, error_kind, error_message, version, supersedes, software, asset_key, superseded_by FROM assets
+WHERE asset_key = ?1 AND job_id = ?2
+ORDER BY version DESC LIMIT 1
+`
+
+func (q *Queries) AssetByKeyAndJob(ctx context.Context, assetKey string, jobID string) (Asset, error) {
+	row := q.db.QueryRowContext(ctx, assetByKeyAndJob, assetKey, jobID)
+	var i Asset
+	err := row.Scan(
+		&i.ID,
+		&i.JobID,
+		&i.RoomID,
+		&i.SessionID,
+		&i.Type,
+		&i.Path,
+		&i.Size,
+		&i.Duration,
+		&i.Status,
+		&i.CreatedAt,
+		&i.StartedAt,
+		&i.Thumbnails,
+		&i.Metadata,
+		&i.ErrorKind,
+		&i.ErrorMessage,
+		&i.Version,
+		&i.Supersedes,
+		&i.Software,
+		&i.AssetKey,
+		&i.SupersededBy,
 	)
 	return i, err
 }
 
 const assetByKeyAndVersion = `-- name: AssetByKeyAndVersion :one
-SELECT id, job_id, room_id, session_id, type, path, size, duration, status, created_at, started_at, thumbnails, metadata, error_kind, error_message, version, supersedes, software, asset_key FROM assets WHERE asset_key = ?1 AND version = ?2
+SELECT id, job_id, room_id, session_id, type, path, size, duration, status, created_at, started_at, thumbnails, metadata, error_kind, error_message, version, supersedes, software, asset_key, superseded_by FROM assets WHERE asset_key = ?1 AND version = ?2
 `
 
 func (q *Queries) AssetByKeyAndVersion(ctx context.Context, assetKey string, version int64) (Asset, error) {
@@ -67,20 +102,34 @@ func (q *Queries) AssetByKeyAndVersion(ctx context.Context, assetKey string, ver
 		&i.Supersedes,
 		&i.Software,
 		&i.AssetKey,
+		&i.SupersededBy,
 	)
 	return i, err
+}
+
+const deleteAsset = `-- name: DeleteAsset :execrows
+DELETE FROM assets WHERE id = ?1
+`
+
+func (q *Queries) DeleteAsset(ctx context.Context, id string) (int64, error) {
+	result, err := q.db.ExecContext(ctx, deleteAsset, id)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected()
 }
 
 const insertAsset = `-- name: InsertAsset :exec
 INSERT INTO assets (
     id, job_id, room_id, session_id, type, path, size, duration, status, created_at, started_at,
-    thumbnails, metadata, error_kind, error_message, version, supersedes, software, asset_key
+    thumbnails, metadata, error_kind, error_message, version, supersedes, software, asset_key,
+    superseded_by
 ) VALUES (
     ?1, ?2, ?3, ?4, ?5,
     ?6, ?7, ?8, ?9, ?10,
     ?11, ?12, ?13, ?14,
     ?15, ?16, ?17, ?18,
-    ?19
+    ?19, ?20
 )
 `
 
@@ -104,6 +153,7 @@ type InsertAssetParams struct {
 	Supersedes   string
 	Software     string
 	AssetKey     string
+	SupersededBy string
 }
 
 func (q *Queries) InsertAsset(ctx context.Context, arg InsertAssetParams) error {
@@ -127,14 +177,31 @@ func (q *Queries) InsertAsset(ctx context.Context, arg InsertAssetParams) error 
 		arg.Supersedes,
 		arg.Software,
 		arg.AssetKey,
+		arg.SupersededBy,
 	)
 	return err
 }
 
-const latestAssetByKey = `-- name: LatestAssetByKey :one
-SELECT id, job_id, room_id, session_id, type, path, size, duration, status, created_at, started_at, thumbnails, metadata, error_kind, error_message, version, supersedes, software, asset_key FROM assets WHERE asset_key = ?1 ORDER BY version DESC LIMIT 1
+const lastVersion = `-- name: LastVersion :one
+SELECT CAST(COALESCE(MAX(version), 0) AS BIGINT) AS version FROM assets
+WHERE asset_key = ?1
 `
 
+// 0 when there is no asset of the key.
+func (q *Queries) LastVersion(ctx context.Context, assetKey string) (int64, error) {
+	row := q.db.QueryRowContext(ctx, lastVersion, assetKey)
+	var version int64
+	err := row.Scan(&version)
+	return version, err
+}
+
+const latestAssetByKey = `-- name: LatestAssetByKey :one
+SELECT id, job_id, room_id, session_id, type, path, size, duration, status, created_at, started_at, thumbnails, metadata, error_kind, error_message, version, supersedes, software, asset_key, superseded_by FROM assets
+WHERE asset_key = ?1
+ORDER BY CASE WHEN status = 'completed' THEN 1 ELSE 0 END DESC, version DESC LIMIT 1
+`
+
+// The newest completed one, or the newest when none is.
 func (q *Queries) LatestAssetByKey(ctx context.Context, assetKey string) (Asset, error) {
 	row := q.db.QueryRowContext(ctx, latestAssetByKey, assetKey)
 	var i Asset
@@ -158,6 +225,41 @@ func (q *Queries) LatestAssetByKey(ctx context.Context, assetKey string) (Asset,
 		&i.Supersedes,
 		&i.Software,
 		&i.AssetKey,
+		&i.SupersededBy,
+	)
+	return i, err
+}
+
+const latestCompletedAsset = `-- name: LatestCompletedAsset :one
+SELECT id, job_id, room_id, session_id, type, path, size, duration, status, created_at, started_at, thumbnails, metadata, error_kind, error_message, version, supersedes, software, asset_key, superseded_by FROM assets
+WHERE asset_key = ?1 AND status = 'completed'
+ORDER BY version DESC LIMIT 1
+`
+
+func (q *Queries) LatestCompletedAsset(ctx context.Context, assetKey string) (Asset, error) {
+	row := q.db.QueryRowContext(ctx, latestCompletedAsset, assetKey)
+	var i Asset
+	err := row.Scan(
+		&i.ID,
+		&i.JobID,
+		&i.RoomID,
+		&i.SessionID,
+		&i.Type,
+		&i.Path,
+		&i.Size,
+		&i.Duration,
+		&i.Status,
+		&i.CreatedAt,
+		&i.StartedAt,
+		&i.Thumbnails,
+		&i.Metadata,
+		&i.ErrorKind,
+		&i.ErrorMessage,
+		&i.Version,
+		&i.Supersedes,
+		&i.Software,
+		&i.AssetKey,
+		&i.SupersededBy,
 	)
 	return i, err
 }
@@ -212,6 +314,18 @@ func (q *Queries) ReplaceAsset(ctx context.Context, arg ReplaceAssetParams) (int
 		arg.Software,
 		arg.ID,
 	)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected()
+}
+
+const supersedeAsset = `-- name: SupersedeAsset :execrows
+UPDATE assets SET superseded_by = ?1 WHERE id = ?2
+`
+
+func (q *Queries) SupersedeAsset(ctx context.Context, supersededBy string, iD string) (int64, error) {
+	result, err := q.db.ExecContext(ctx, supersedeAsset, supersededBy, iD)
 	if err != nil {
 		return 0, err
 	}

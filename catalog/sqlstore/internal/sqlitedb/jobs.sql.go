@@ -9,18 +9,81 @@ import (
 	"context"
 )
 
+const attemptByFence = `-- name: AttemptByFence :one
+SELECT job_id, fence, worker, stage, ending, error_kind, error_message, started_at, ended_at, cpu, memory FROM attempts WHERE job_id = ?1 AND fence = ?2
+`
+
+func (q *Queries) AttemptByFence(ctx context.Context, jobID string, fence int64) (Attempt, error) {
+	row := q.db.QueryRowContext(ctx, attemptByFence, jobID, fence)
+	var i Attempt
+	err := row.Scan(
+		&i.JobID,
+		&i.Fence,
+		&i.Worker,
+		&i.Stage,
+		&i.Ending,
+		&i.ErrorKind,
+		&i.ErrorMessage,
+		&i.StartedAt,
+		&i.EndedAt,
+		&i.CPU,
+		&i.Memory,
+	)
+	return i, err
+}
+
+const attempts = `-- name: Attempts :many
+SELECT job_id, fence, worker, stage, ending, error_kind, error_message, started_at, ended_at, cpu, memory FROM attempts WHERE job_id = ?1 ORDER BY fence
+`
+
+func (q *Queries) Attempts(ctx context.Context, jobID string) ([]Attempt, error) {
+	rows, err := q.db.QueryContext(ctx, attempts, jobID)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []Attempt
+	for rows.Next() {
+		var i Attempt
+		if err := rows.Scan(
+			&i.JobID,
+			&i.Fence,
+			&i.Worker,
+			&i.Stage,
+			&i.Ending,
+			&i.ErrorKind,
+			&i.ErrorMessage,
+			&i.StartedAt,
+			&i.EndedAt,
+			&i.CPU,
+			&i.Memory,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Close(); err != nil {
+		return nil, err
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const beginJob = `-- name: BeginJob :one
 INSERT INTO jobs (
     id, capture_uri, capture_key, recording_id, room_id, session_id, template_id, source,
     state, stage, progress, attempts, created_at, updated_at, started_at, stopped_at,
-    defects, error_kind, error_message
+    defects, error_kind, error_message, fence, claimed_at, heartbeat_at, run_at
 ) VALUES (
     ?1, ?2, ?3, ?4,
     ?5, ?6, ?7, ?8,
-    ?9, '', 0, 1, ?10, ?11,
-    ?12, ?13, ?14, '', ''
+    ?9, '', 0, 1, ?10, ?10,
+    ?11, ?12, ?13, '', '',
+    1, ?10, ?10, ?10
 )
-ON CONFLICT (capture_key) DO UPDATE SET
+ON CONFLICT (capture_key, generation, parent_id) DO UPDATE SET
     capture_uri = excluded.capture_uri,
     recording_id = excluded.recording_id,
     room_id = excluded.room_id,
@@ -31,13 +94,18 @@ ON CONFLICT (capture_key) DO UPDATE SET
     stage = excluded.stage,
     progress = excluded.progress,
     attempts = jobs.attempts + 1,
+    fence = jobs.fence + 1,
     updated_at = excluded.updated_at,
+    claimed_at = excluded.claimed_at,
+    heartbeat_at = excluded.heartbeat_at,
+    finished_at = 0,
+    cancel_requested = 0,
     started_at = excluded.started_at,
     stopped_at = excluded.stopped_at,
     defects = excluded.defects,
     error_kind = excluded.error_kind,
     error_message = excluded.error_message
-RETURNING id, capture_uri, capture_key, recording_id, room_id, session_id, template_id, source, state, stage, progress, attempts, created_at, updated_at, started_at, stopped_at, defects, error_kind, error_message
+RETURNING id, capture_uri, capture_key, recording_id, room_id, session_id, template_id, source, state, stage, progress, attempts, created_at, updated_at, started_at, stopped_at, defects, error_kind, error_message, kind, parent_id, generation, options, result, queue, priority, cost_cpu, cost_memory, max_attempts, takeovers, fence, worker, claimed_at, heartbeat_at, run_at, cancel_requested, backfill_id, finished_at, ticket_id, ticket_at
 `
 
 type BeginJobParams struct {
@@ -50,8 +118,7 @@ type BeginJobParams struct {
 	TemplateID  string
 	Source      string
 	State       string
-	CreatedAt   int64
-	UpdatedAt   int64
+	Now         int64
 	StartedAt   int64
 	StoppedAt   int64
 	Defects     string
@@ -68,8 +135,7 @@ func (q *Queries) BeginJob(ctx context.Context, arg BeginJobParams) (Job, error)
 		arg.TemplateID,
 		arg.Source,
 		arg.State,
-		arg.CreatedAt,
-		arg.UpdatedAt,
+		arg.Now,
 		arg.StartedAt,
 		arg.StoppedAt,
 		arg.Defects,
@@ -95,18 +161,189 @@ func (q *Queries) BeginJob(ctx context.Context, arg BeginJobParams) (Job, error)
 		&i.Defects,
 		&i.ErrorKind,
 		&i.ErrorMessage,
+		&i.Kind,
+		&i.ParentID,
+		&i.Generation,
+		&i.Options,
+		&i.Result,
+		&i.Queue,
+		&i.Priority,
+		&i.CostCPU,
+		&i.CostMemory,
+		&i.MaxAttempts,
+		&i.Takeovers,
+		&i.Fence,
+		&i.Worker,
+		&i.ClaimedAt,
+		&i.HeartbeatAt,
+		&i.RunAt,
+		&i.CancelRequested,
+		&i.BackfillID,
+		&i.FinishedAt,
+		&i.TicketID,
+		&i.TicketAt,
 	)
 	return i, err
+}
+
+const cancelQueuedParts = `-- name: CancelQueuedParts :execrows
+UPDATE jobs
+SET state = 'canceled', finished_at = ?1, updated_at = ?1,
+    ticket_id = '', ticket_at = 0
+WHERE parent_id <> '' AND parent_id = ?2 AND state IN ('queued', 'waiting')
+`
+
+func (q *Queries) CancelQueuedParts(ctx context.Context, now int64, parentID string) (int64, error) {
+	result, err := q.db.ExecContext(ctx, cancelQueuedParts, now, parentID)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected()
+}
+
+const cancelRunningParts = `-- name: CancelRunningParts :execrows
+UPDATE jobs
+SET cancel_requested = 1, updated_at = ?1
+WHERE parent_id <> '' AND parent_id = ?2 AND state = 'running'
+`
+
+func (q *Queries) CancelRunningParts(ctx context.Context, now int64, parentID string) (int64, error) {
+	result, err := q.db.ExecContext(ctx, cancelRunningParts, now, parentID)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected()
+}
+
+const claimJob = `-- name: ClaimJob :one
+UPDATE jobs
+SET state = 'running', fence = fence + 1, attempts = attempts + 1, worker = ?1,
+    stage = '', error_kind = '', error_message = '',
+    claimed_at = ?2, heartbeat_at = ?2, updated_at = ?2
+WHERE id = ?3 AND state = 'queued' AND run_at <= ?2
+RETURNING id, capture_uri, capture_key, recording_id, room_id, session_id, template_id, source, state, stage, progress, attempts, created_at, updated_at, started_at, stopped_at, defects, error_kind, error_message, kind, parent_id, generation, options, result, queue, priority, cost_cpu, cost_memory, max_attempts, takeovers, fence, worker, claimed_at, heartbeat_at, run_at, cancel_requested, backfill_id, finished_at, ticket_id, ticket_at
+`
+
+type ClaimJobParams struct {
+	Worker string
+	Now    int64
+	ID     string
+}
+
+func (q *Queries) ClaimJob(ctx context.Context, arg ClaimJobParams) (Job, error) {
+	row := q.db.QueryRowContext(ctx, claimJob, arg.Worker, arg.Now, arg.ID)
+	var i Job
+	err := row.Scan(
+		&i.ID,
+		&i.CaptureURI,
+		&i.CaptureKey,
+		&i.RecordingID,
+		&i.RoomID,
+		&i.SessionID,
+		&i.TemplateID,
+		&i.Source,
+		&i.State,
+		&i.Stage,
+		&i.Progress,
+		&i.Attempts,
+		&i.CreatedAt,
+		&i.UpdatedAt,
+		&i.StartedAt,
+		&i.StoppedAt,
+		&i.Defects,
+		&i.ErrorKind,
+		&i.ErrorMessage,
+		&i.Kind,
+		&i.ParentID,
+		&i.Generation,
+		&i.Options,
+		&i.Result,
+		&i.Queue,
+		&i.Priority,
+		&i.CostCPU,
+		&i.CostMemory,
+		&i.MaxAttempts,
+		&i.Takeovers,
+		&i.Fence,
+		&i.Worker,
+		&i.ClaimedAt,
+		&i.HeartbeatAt,
+		&i.RunAt,
+		&i.CancelRequested,
+		&i.BackfillID,
+		&i.FinishedAt,
+		&i.TicketID,
+		&i.TicketAt,
+	)
+	return i, err
+}
+
+const countJobs = `-- name: CountJobs :many
+SELECT kind, queue, state, COUNT(*) AS jobs, CAST(MIN(run_at) AS BIGINT) AS oldest FROM jobs
+WHERE state IN ('queued', 'running', 'waiting')
+GROUP BY kind, queue, state
+ORDER BY kind, queue, state
+`
+
+type CountJobsRow struct {
+	Kind   string
+	Queue  string
+	State  string
+	Jobs   int64
+	Oldest int64
+}
+
+func (q *Queries) CountJobs(ctx context.Context) ([]CountJobsRow, error) {
+	rows, err := q.db.QueryContext(ctx, countJobs)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []CountJobsRow
+	for rows.Next() {
+		var i CountJobsRow
+		if err := rows.Scan(
+			&i.Kind,
+			&i.Queue,
+			&i.State,
+			&i.Jobs,
+			&i.Oldest,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Close(); err != nil {
+		return nil, err
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const countOpenParts = `-- name: CountOpenParts :one
+SELECT COUNT(*) FROM jobs
+WHERE parent_id <> '' AND parent_id = ?1
+    AND state IN ('queued', 'running', 'waiting')
+`
+
+func (q *Queries) CountOpenParts(ctx context.Context, parentID string) (int64, error) {
+	row := q.db.QueryRowContext(ctx, countOpenParts, parentID)
+	var count int64
+	err := row.Scan(&count)
+	return count, err
 }
 
 const finishJob = `-- name: FinishJob :execrows
 UPDATE jobs
 SET state = ?1,
-    progress = CASE WHEN ?1 = 'completed' THEN 1000 ELSE progress END,
+    progress = CASE WHEN CAST(?1 AS TEXT) = 'completed' THEN 1000 ELSE progress END,
     error_kind = ?2,
     error_message = ?3,
     defects = ?4,
-    updated_at = ?5
+    updated_at = ?5,
+    finished_at = ?5
 WHERE id = ?6
 `
 
@@ -115,7 +352,7 @@ type FinishJobParams struct {
 	ErrorKind    string
 	ErrorMessage string
 	Defects      string
-	UpdatedAt    int64
+	Now          int64
 	ID           string
 }
 
@@ -125,7 +362,7 @@ func (q *Queries) FinishJob(ctx context.Context, arg FinishJobParams) (int64, er
 		arg.ErrorKind,
 		arg.ErrorMessage,
 		arg.Defects,
-		arg.UpdatedAt,
+		arg.Now,
 		arg.ID,
 	)
 	if err != nil {
@@ -134,8 +371,230 @@ func (q *Queries) FinishJob(ctx context.Context, arg FinishJobParams) (int64, er
 	return result.RowsAffected()
 }
 
+const heartbeat = `-- name: Heartbeat :one
+UPDATE jobs
+SET heartbeat_at = ?1
+WHERE id = ?2 AND fence = ?3 AND state = 'running'
+RETURNING cancel_requested
+`
+
+type HeartbeatParams struct {
+	Now   int64
+	ID    string
+	Fence int64
+}
+
+func (q *Queries) Heartbeat(ctx context.Context, arg HeartbeatParams) (int64, error) {
+	row := q.db.QueryRowContext(ctx, heartbeat, arg.Now, arg.ID, arg.Fence)
+	var cancel_requested int64
+	err := row.Scan(&cancel_requested)
+	return cancel_requested, err
+}
+
+const holdClaim = `-- name: HoldClaim :execrows
+UPDATE jobs SET updated_at = ?1
+WHERE id = ?2 AND fence = ?3 AND state = 'running'
+`
+
+type HoldClaimParams struct {
+	Now   int64
+	ID    string
+	Fence int64
+}
+
+// Writes under a claim begin with this: it finds out whether the claim is good
+// and keeps it so until the transaction ends.
+func (q *Queries) HoldClaim(ctx context.Context, arg HoldClaimParams) (int64, error) {
+	result, err := q.db.ExecContext(ctx, holdClaim, arg.Now, arg.ID, arg.Fence)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected()
+}
+
+const insertAttempt = `-- name: InsertAttempt :exec
+INSERT INTO attempts (
+    job_id, fence, worker, stage, ending, error_kind, error_message, started_at, ended_at, cpu, memory
+) VALUES (
+    ?1, ?2, ?3, ?4, ?5,
+    ?6, ?7, ?8, ?9,
+    ?10, ?11
+)
+`
+
+type InsertAttemptParams struct {
+	JobID        string
+	Fence        int64
+	Worker       string
+	Stage        string
+	Ending       string
+	ErrorKind    string
+	ErrorMessage string
+	StartedAt    int64
+	EndedAt      int64
+	CPU          int64
+	Memory       int64
+}
+
+func (q *Queries) InsertAttempt(ctx context.Context, arg InsertAttemptParams) error {
+	_, err := q.db.ExecContext(ctx, insertAttempt,
+		arg.JobID,
+		arg.Fence,
+		arg.Worker,
+		arg.Stage,
+		arg.Ending,
+		arg.ErrorKind,
+		arg.ErrorMessage,
+		arg.StartedAt,
+		arg.EndedAt,
+		arg.CPU,
+		arg.Memory,
+	)
+	return err
+}
+
+const insertJob = `-- name: InsertJob :execrows
+INSERT INTO jobs (
+    id, capture_uri, capture_key, recording_id, room_id, session_id, template_id, source,
+    state, stage, progress, attempts, created_at, updated_at, started_at, stopped_at,
+    defects, error_kind, error_message,
+    kind, parent_id, generation, options, queue, priority, cost_cpu, cost_memory, max_attempts,
+    run_at, backfill_id
+) VALUES (
+    ?1, ?2, ?3, ?4,
+    ?5, ?6, ?7, ?8,
+    'queued', '', 0, 0, ?9, ?10, ?11,
+    ?12, ?13, '', '',
+    ?14, ?15, ?16, ?17, ?18,
+    ?19, ?20, ?21, ?22,
+    ?23, ?24
+)
+ON CONFLICT (capture_key, generation, parent_id) DO NOTHING
+`
+
+type InsertJobParams struct {
+	ID          string
+	CaptureURI  string
+	CaptureKey  string
+	RecordingID string
+	RoomID      string
+	SessionID   string
+	TemplateID  string
+	Source      string
+	CreatedAt   int64
+	UpdatedAt   int64
+	StartedAt   int64
+	StoppedAt   int64
+	Defects     string
+	Kind        string
+	ParentID    string
+	Generation  int64
+	Options     string
+	Queue       string
+	Priority    int64
+	CostCPU     int64
+	CostMemory  int64
+	MaxAttempts int64
+	RunAt       int64
+	BackfillID  string
+}
+
+func (q *Queries) InsertJob(ctx context.Context, arg InsertJobParams) (int64, error) {
+	result, err := q.db.ExecContext(ctx, insertJob,
+		arg.ID,
+		arg.CaptureURI,
+		arg.CaptureKey,
+		arg.RecordingID,
+		arg.RoomID,
+		arg.SessionID,
+		arg.TemplateID,
+		arg.Source,
+		arg.CreatedAt,
+		arg.UpdatedAt,
+		arg.StartedAt,
+		arg.StoppedAt,
+		arg.Defects,
+		arg.Kind,
+		arg.ParentID,
+		arg.Generation,
+		arg.Options,
+		arg.Queue,
+		arg.Priority,
+		arg.CostCPU,
+		arg.CostMemory,
+		arg.MaxAttempts,
+		arg.RunAt,
+		arg.BackfillID,
+	)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected()
+}
+
+const jobByCapture = `-- name: JobByCapture :one
+SELECT id, capture_uri, capture_key, recording_id, room_id, session_id, template_id, source, state, stage, progress, attempts, created_at, updated_at, started_at, stopped_at, defects, error_kind, error_message, kind, parent_id, generation, options, result, queue, priority, cost_cpu, cost_memory, max_attempts, takeovers, fence, worker, claimed_at, heartbeat_at, run_at, cancel_requested, backfill_id, finished_at, ticket_id, ticket_at FROM jobs
+WHERE capture_key = ?1
+    AND generation = ?2
+    AND parent_id = ?3
+`
+
+type JobByCaptureParams struct {
+	CaptureKey string
+	Generation int64
+	ParentID   string
+}
+
+func (q *Queries) JobByCapture(ctx context.Context, arg JobByCaptureParams) (Job, error) {
+	row := q.db.QueryRowContext(ctx, jobByCapture, arg.CaptureKey, arg.Generation, arg.ParentID)
+	var i Job
+	err := row.Scan(
+		&i.ID,
+		&i.CaptureURI,
+		&i.CaptureKey,
+		&i.RecordingID,
+		&i.RoomID,
+		&i.SessionID,
+		&i.TemplateID,
+		&i.Source,
+		&i.State,
+		&i.Stage,
+		&i.Progress,
+		&i.Attempts,
+		&i.CreatedAt,
+		&i.UpdatedAt,
+		&i.StartedAt,
+		&i.StoppedAt,
+		&i.Defects,
+		&i.ErrorKind,
+		&i.ErrorMessage,
+		&i.Kind,
+		&i.ParentID,
+		&i.Generation,
+		&i.Options,
+		&i.Result,
+		&i.Queue,
+		&i.Priority,
+		&i.CostCPU,
+		&i.CostMemory,
+		&i.MaxAttempts,
+		&i.Takeovers,
+		&i.Fence,
+		&i.Worker,
+		&i.ClaimedAt,
+		&i.HeartbeatAt,
+		&i.RunAt,
+		&i.CancelRequested,
+		&i.BackfillID,
+		&i.FinishedAt,
+		&i.TicketID,
+		&i.TicketAt,
+	)
+	return i, err
+}
+
 const jobByID = `-- name: JobByID :one
-SELECT id, capture_uri, capture_key, recording_id, room_id, session_id, template_id, source, state, stage, progress, attempts, created_at, updated_at, started_at, stopped_at, defects, error_kind, error_message FROM jobs WHERE id = ?1
+SELECT id, capture_uri, capture_key, recording_id, room_id, session_id, template_id, source, state, stage, progress, attempts, created_at, updated_at, started_at, stopped_at, defects, error_kind, error_message, kind, parent_id, generation, options, result, queue, priority, cost_cpu, cost_memory, max_attempts, takeovers, fence, worker, claimed_at, heartbeat_at, run_at, cancel_requested, backfill_id, finished_at, ticket_id, ticket_at FROM jobs WHERE id = ?1
 `
 
 func (q *Queries) JobByID(ctx context.Context, id string) (Job, error) {
@@ -161,29 +620,459 @@ func (q *Queries) JobByID(ctx context.Context, id string) (Job, error) {
 		&i.Defects,
 		&i.ErrorKind,
 		&i.ErrorMessage,
+		&i.Kind,
+		&i.ParentID,
+		&i.Generation,
+		&i.Options,
+		&i.Result,
+		&i.Queue,
+		&i.Priority,
+		&i.CostCPU,
+		&i.CostMemory,
+		&i.MaxAttempts,
+		&i.Takeovers,
+		&i.Fence,
+		&i.Worker,
+		&i.ClaimedAt,
+		&i.HeartbeatAt,
+		&i.RunAt,
+		&i.CancelRequested,
+		&i.BackfillID,
+		&i.FinishedAt,
+		&i.TicketID,
+		&i.TicketAt,
 	)
 	return i, err
 }
 
+const joinableJobs = `-- name: JoinableJobs :many
+SELECT w.id FROM jobs w
+WHERE w.state = 'waiting'
+    AND NOT EXISTS (
+        SELECT 1 FROM jobs p
+        WHERE p.parent_id <> '' AND p.parent_id = w.id
+            AND p.state IN ('queued', 'running', 'waiting')
+    )
+ORDER BY w.id
+LIMIT CAST(?1 AS BIGINT)
+`
+
+// Waiting jobs whose parts are all over.
+func (q *Queries) JoinableJobs(ctx context.Context, maxRows int64) ([]string, error) {
+	rows, err := q.db.QueryContext(ctx, joinableJobs, maxRows)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []string
+	for rows.Next() {
+		var id string
+		if err := rows.Scan(&id); err != nil {
+			return nil, err
+		}
+		items = append(items, id)
+	}
+	if err := rows.Close(); err != nil {
+		return nil, err
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const lastGeneration = `-- name: LastGeneration :one
+SELECT CAST(COALESCE(MAX(generation), -1) AS BIGINT) AS generation FROM jobs
+WHERE capture_key = ?1 AND parent_id = ''
+`
+
+// -1 when there is no job of the capture.
+func (q *Queries) LastGeneration(ctx context.Context, captureKey string) (int64, error) {
+	row := q.db.QueryRowContext(ctx, lastGeneration, captureKey)
+	var generation int64
+	err := row.Scan(&generation)
+	return generation, err
+}
+
+const lockJob = `-- name: LockJob :execrows
+UPDATE jobs SET updated_at = updated_at WHERE id = ?1
+`
+
+// Keeps other transactions from changing the job until this one ends; on SQLite
+// the transaction as a whole has done that already.
+func (q *Queries) LockJob(ctx context.Context, id string) (int64, error) {
+	result, err := q.db.ExecContext(ctx, lockJob, id)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected()
+}
+
+const moveCapture = `-- name: MoveCapture :execrows
+UPDATE jobs
+SET capture_uri = ?1, updated_at = ?2
+WHERE id = ?3 AND state <> 'running'
+`
+
+type MoveCaptureParams struct {
+	CaptureURI string
+	Now        int64
+	ID         string
+}
+
+func (q *Queries) MoveCapture(ctx context.Context, arg MoveCaptureParams) (int64, error) {
+	result, err := q.db.ExecContext(ctx, moveCapture, arg.CaptureURI, arg.Now, arg.ID)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected()
+}
+
+const moveJob = `-- name: MoveJob :one
+UPDATE jobs
+SET state = ?1, fence = ?2, attempts = ?3,
+    takeovers = ?4, progress = ?5,
+    cancel_requested = ?6, defects = ?7,
+    result = ?8, options = ?9,
+    error_kind = ?10, error_message = ?11,
+    run_at = ?12, finished_at = ?13, updated_at = ?14,
+    ticket_id = '', ticket_at = 0
+WHERE id = ?15 AND fence = ?16 AND state = ?17
+RETURNING id, capture_uri, capture_key, recording_id, room_id, session_id, template_id, source, state, stage, progress, attempts, created_at, updated_at, started_at, stopped_at, defects, error_kind, error_message, kind, parent_id, generation, options, result, queue, priority, cost_cpu, cost_memory, max_attempts, takeovers, fence, worker, claimed_at, heartbeat_at, run_at, cancel_requested, backfill_id, finished_at, ticket_id, ticket_at
+`
+
+type MoveJobParams struct {
+	State           string
+	Fence           int64
+	Attempts        int64
+	Takeovers       int64
+	Progress        int64
+	CancelRequested int64
+	Defects         string
+	Result          string
+	Options         string
+	ErrorKind       string
+	ErrorMessage    string
+	RunAt           int64
+	FinishedAt      int64
+	UpdatedAt       int64
+	ID              string
+	OldFence        int64
+	OldState        string
+}
+
+// The one way from a state to another for work that ends, is taken over, is
+// canceled or tried again: the caller has read the job, and what it read must
+// still be so.
+func (q *Queries) MoveJob(ctx context.Context, arg MoveJobParams) (Job, error) {
+	row := q.db.QueryRowContext(ctx, moveJob,
+		arg.State,
+		arg.Fence,
+		arg.Attempts,
+		arg.Takeovers,
+		arg.Progress,
+		arg.CancelRequested,
+		arg.Defects,
+		arg.Result,
+		arg.Options,
+		arg.ErrorKind,
+		arg.ErrorMessage,
+		arg.RunAt,
+		arg.FinishedAt,
+		arg.UpdatedAt,
+		arg.ID,
+		arg.OldFence,
+		arg.OldState,
+	)
+	var i Job
+	err := row.Scan(
+		&i.ID,
+		&i.CaptureURI,
+		&i.CaptureKey,
+		&i.RecordingID,
+		&i.RoomID,
+		&i.SessionID,
+		&i.TemplateID,
+		&i.Source,
+		&i.State,
+		&i.Stage,
+		&i.Progress,
+		&i.Attempts,
+		&i.CreatedAt,
+		&i.UpdatedAt,
+		&i.StartedAt,
+		&i.StoppedAt,
+		&i.Defects,
+		&i.ErrorKind,
+		&i.ErrorMessage,
+		&i.Kind,
+		&i.ParentID,
+		&i.Generation,
+		&i.Options,
+		&i.Result,
+		&i.Queue,
+		&i.Priority,
+		&i.CostCPU,
+		&i.CostMemory,
+		&i.MaxAttempts,
+		&i.Takeovers,
+		&i.Fence,
+		&i.Worker,
+		&i.ClaimedAt,
+		&i.HeartbeatAt,
+		&i.RunAt,
+		&i.CancelRequested,
+		&i.BackfillID,
+		&i.FinishedAt,
+		&i.TicketID,
+		&i.TicketAt,
+	)
+	return i, err
+}
+
+const openParts = `-- name: OpenParts :many
+SELECT id, capture_uri, capture_key, recording_id, room_id, session_id, template_id, source, state, stage, progress, attempts, created_at, updated_at, started_at, stopped_at, defects, error_kind, error_message, kind, parent_id, generation, options, result, queue, priority, cost_cpu, cost_memory, max_attempts, takeovers, fence, worker, claimed_at, heartbeat_at, run_at, cancel_requested, backfill_id, finished_at, ticket_id, ticket_at FROM jobs
+WHERE parent_id <> '' AND parent_id = ?1
+    AND state IN ('queued', 'running', 'waiting')
+ORDER BY id
+`
+
+// The parts of a job that are not over.
+func (q *Queries) OpenParts(ctx context.Context, parentID string) ([]Job, error) {
+	rows, err := q.db.QueryContext(ctx, openParts, parentID)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []Job
+	for rows.Next() {
+		var i Job
+		if err := rows.Scan(
+			&i.ID,
+			&i.CaptureURI,
+			&i.CaptureKey,
+			&i.RecordingID,
+			&i.RoomID,
+			&i.SessionID,
+			&i.TemplateID,
+			&i.Source,
+			&i.State,
+			&i.Stage,
+			&i.Progress,
+			&i.Attempts,
+			&i.CreatedAt,
+			&i.UpdatedAt,
+			&i.StartedAt,
+			&i.StoppedAt,
+			&i.Defects,
+			&i.ErrorKind,
+			&i.ErrorMessage,
+			&i.Kind,
+			&i.ParentID,
+			&i.Generation,
+			&i.Options,
+			&i.Result,
+			&i.Queue,
+			&i.Priority,
+			&i.CostCPU,
+			&i.CostMemory,
+			&i.MaxAttempts,
+			&i.Takeovers,
+			&i.Fence,
+			&i.Worker,
+			&i.ClaimedAt,
+			&i.HeartbeatAt,
+			&i.RunAt,
+			&i.CancelRequested,
+			&i.BackfillID,
+			&i.FinishedAt,
+			&i.TicketID,
+			&i.TicketAt,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Close(); err != nil {
+		return nil, err
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const requestCancel = `-- name: RequestCancel :one
+UPDATE jobs
+SET cancel_requested = 1, updated_at = ?1
+WHERE id = ?2 AND state = 'running'
+RETURNING id, capture_uri, capture_key, recording_id, room_id, session_id, template_id, source, state, stage, progress, attempts, created_at, updated_at, started_at, stopped_at, defects, error_kind, error_message, kind, parent_id, generation, options, result, queue, priority, cost_cpu, cost_memory, max_attempts, takeovers, fence, worker, claimed_at, heartbeat_at, run_at, cancel_requested, backfill_id, finished_at, ticket_id, ticket_at
+`
+
+func (q *Queries) RequestCancel(ctx context.Context, now int64, iD string) (Job, error) {
+	row := q.db.QueryRowContext(ctx, requestCancel, now, iD)
+	var i Job
+	err := row.Scan(
+		&i.ID,
+		&i.CaptureURI,
+		&i.CaptureKey,
+		&i.RecordingID,
+		&i.RoomID,
+		&i.SessionID,
+		&i.TemplateID,
+		&i.Source,
+		&i.State,
+		&i.Stage,
+		&i.Progress,
+		&i.Attempts,
+		&i.CreatedAt,
+		&i.UpdatedAt,
+		&i.StartedAt,
+		&i.StoppedAt,
+		&i.Defects,
+		&i.ErrorKind,
+		&i.ErrorMessage,
+		&i.Kind,
+		&i.ParentID,
+		&i.Generation,
+		&i.Options,
+		&i.Result,
+		&i.Queue,
+		&i.Priority,
+		&i.CostCPU,
+		&i.CostMemory,
+		&i.MaxAttempts,
+		&i.Takeovers,
+		&i.Fence,
+		&i.Worker,
+		&i.ClaimedAt,
+		&i.HeartbeatAt,
+		&i.RunAt,
+		&i.CancelRequested,
+		&i.BackfillID,
+		&i.FinishedAt,
+		&i.TicketID,
+		&i.TicketAt,
+	)
+	return i, err
+}
+
+const seizeJob = `-- name: SeizeJob :one
+UPDATE jobs
+SET state = 'running', fence = fence + 1, attempts = attempts + 1, worker = ?1,
+    stage = '', error_kind = '', error_message = '', cancel_requested = 0, finished_at = 0,
+    claimed_at = ?2, heartbeat_at = ?2, updated_at = ?2
+WHERE id = ?3
+RETURNING id, capture_uri, capture_key, recording_id, room_id, session_id, template_id, source, state, stage, progress, attempts, created_at, updated_at, started_at, stopped_at, defects, error_kind, error_message, kind, parent_id, generation, options, result, queue, priority, cost_cpu, cost_memory, max_attempts, takeovers, fence, worker, claimed_at, heartbeat_at, run_at, cancel_requested, backfill_id, finished_at, ticket_id, ticket_at
+`
+
+type SeizeJobParams struct {
+	Worker string
+	Now    int64
+	ID     string
+}
+
+func (q *Queries) SeizeJob(ctx context.Context, arg SeizeJobParams) (Job, error) {
+	row := q.db.QueryRowContext(ctx, seizeJob, arg.Worker, arg.Now, arg.ID)
+	var i Job
+	err := row.Scan(
+		&i.ID,
+		&i.CaptureURI,
+		&i.CaptureKey,
+		&i.RecordingID,
+		&i.RoomID,
+		&i.SessionID,
+		&i.TemplateID,
+		&i.Source,
+		&i.State,
+		&i.Stage,
+		&i.Progress,
+		&i.Attempts,
+		&i.CreatedAt,
+		&i.UpdatedAt,
+		&i.StartedAt,
+		&i.StoppedAt,
+		&i.Defects,
+		&i.ErrorKind,
+		&i.ErrorMessage,
+		&i.Kind,
+		&i.ParentID,
+		&i.Generation,
+		&i.Options,
+		&i.Result,
+		&i.Queue,
+		&i.Priority,
+		&i.CostCPU,
+		&i.CostMemory,
+		&i.MaxAttempts,
+		&i.Takeovers,
+		&i.Fence,
+		&i.Worker,
+		&i.ClaimedAt,
+		&i.HeartbeatAt,
+		&i.RunAt,
+		&i.CancelRequested,
+		&i.BackfillID,
+		&i.FinishedAt,
+		&i.TicketID,
+		&i.TicketAt,
+	)
+	return i, err
+}
+
+const silentJobs = `-- name: SilentJobs :many
+SELECT id FROM jobs
+WHERE state = 'running' AND heartbeat_at < ?1
+ORDER BY id
+LIMIT CAST(?2 AS BIGINT)
+`
+
+// Running jobs without a sign of life since the given time.
+func (q *Queries) SilentJobs(ctx context.Context, before int64, maxRows int64) ([]string, error) {
+	rows, err := q.db.QueryContext(ctx, silentJobs, before, maxRows)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []string
+	for rows.Next() {
+		var id string
+		if err := rows.Scan(&id); err != nil {
+			return nil, err
+		}
+		items = append(items, id)
+	}
+	if err := rows.Close(); err != nil {
+		return nil, err
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const updateJob = `-- name: UpdateJob :execrows
 UPDATE jobs
-SET stage = ?1, progress = ?2, updated_at = ?3
-WHERE id = ?4
+SET stage = ?1, progress = ?2,
+    heartbeat_at = ?3, updated_at = ?3
+WHERE id = ?4 AND fence = ?5 AND state = 'running'
 `
 
 type UpdateJobParams struct {
-	Stage     string
-	Progress  int64
-	UpdatedAt int64
-	ID        string
+	Stage    string
+	Progress int64
+	Now      int64
+	ID       string
+	Fence    int64
 }
 
 func (q *Queries) UpdateJob(ctx context.Context, arg UpdateJobParams) (int64, error) {
 	result, err := q.db.ExecContext(ctx, updateJob,
 		arg.Stage,
 		arg.Progress,
-		arg.UpdatedAt,
+		arg.Now,
 		arg.ID,
+		arg.Fence,
 	)
 	if err != nil {
 		return 0, err

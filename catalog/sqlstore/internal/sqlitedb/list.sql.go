@@ -10,14 +10,30 @@ import (
 )
 
 const listAssets = `-- name: ListAssets :many
-SELECT id, job_id, room_id, session_id, type, path, size, duration, status, created_at, started_at, thumbnails, metadata, error_kind, error_message, version, supersedes, software, asset_key FROM assets
-WHERE id < ?1
+SELECT id, job_id, room_id, session_id, type, path, size, duration, status, created_at, started_at, thumbnails, metadata, error_kind, error_message, version, supersedes, software, asset_key, superseded_by FROM assets
+WHERE id < ?1 AND id > ?2
+    AND (CAST(?3 AS BIGINT) = 0 OR created_at >= CAST(?3 AS BIGINT))
+    AND (CAST(?4 AS BIGINT) = 0 OR created_at < CAST(?4 AS BIGINT))
 ORDER BY id DESC
-LIMIT CAST(?2 AS BIGINT)
+LIMIT CAST(?5 AS BIGINT)
 `
 
-func (q *Queries) ListAssets(ctx context.Context, before string, maxRows int64) ([]Asset, error) {
-	rows, err := q.db.QueryContext(ctx, listAssets, before, maxRows)
+type ListAssetsParams struct {
+	Before        string
+	After         string
+	CreatedFrom   int64
+	CreatedBefore int64
+	MaxRows       int64
+}
+
+func (q *Queries) ListAssets(ctx context.Context, arg ListAssetsParams) ([]Asset, error) {
+	rows, err := q.db.QueryContext(ctx, listAssets,
+		arg.Before,
+		arg.After,
+		arg.CreatedFrom,
+		arg.CreatedBefore,
+		arg.MaxRows,
+	)
 	if err != nil {
 		return nil, err
 	}
@@ -45,6 +61,7 @@ func (q *Queries) ListAssets(ctx context.Context, before string, maxRows int64) 
 			&i.Supersedes,
 			&i.Software,
 			&i.AssetKey,
+			&i.SupersededBy,
 		); err != nil {
 			return nil, err
 		}
@@ -60,25 +77,33 @@ func (q *Queries) ListAssets(ctx context.Context, before string, maxRows int64) 
 }
 
 const listAssetsByJob = `-- name: ListAssetsByJob :many
-SELECT id, job_id, room_id, session_id, type, path, size, duration, status, created_at, started_at, thumbnails, metadata, error_kind, error_message, version, supersedes, software, asset_key FROM assets
-WHERE job_id = ?1
-    AND id < ?2
-    AND (CAST(?3 AS TEXT) = '' OR session_id = CAST(?3 AS TEXT))
-    AND (CAST(?4 AS TEXT) = '' OR room_id = CAST(?4 AS TEXT))
-    AND (CAST(?5 AS TEXT) = '' OR type = CAST(?5 AS TEXT))
-    AND (CAST(?6 AS TEXT) = '' OR status = CAST(?6 AS TEXT))
+SELECT id, job_id, room_id, session_id, type, path, size, duration, status, created_at, started_at, thumbnails, metadata, error_kind, error_message, version, supersedes, software, asset_key, superseded_by FROM assets
+WHERE job_id = ?1 AND id < ?2 AND id > ?3
+    AND (CAST(?4 AS TEXT) = '' OR session_id = CAST(?4 AS TEXT))
+    AND (CAST(?5 AS TEXT) = '' OR room_id = CAST(?5 AS TEXT))
+    AND (CAST(?6 AS TEXT) = '' OR type = CAST(?6 AS TEXT))
+    AND (CAST(?7 AS TEXT) = '' OR status = CAST(?7 AS TEXT))
+    AND (CAST(?8 AS TEXT) = '' OR software = CAST(?8 AS TEXT))
+    AND (CAST(?9 AS BIGINT) = 0 OR created_at >= CAST(?9 AS BIGINT))
+    AND (CAST(?10 AS BIGINT) = 0 OR created_at < CAST(?10 AS BIGINT))
+    AND (CAST(?11 AS BIGINT) = 1 OR superseded_by = '')
 ORDER BY id DESC
-LIMIT CAST(?7 AS BIGINT)
+LIMIT CAST(?12 AS BIGINT)
 `
 
 type ListAssetsByJobParams struct {
-	JobID     string
-	Before    string
-	SessionID string
-	RoomID    string
-	Type      string
-	Status    string
-	MaxRows   int64
+	JobID         string
+	Before        string
+	After         string
+	SessionID     string
+	RoomID        string
+	Type          string
+	Status        string
+	Software      string
+	CreatedFrom   int64
+	CreatedBefore int64
+	Superseded    int64
+	MaxRows       int64
 }
 
 // A list is led by its most selective filter, whose index gives the order too; the
@@ -87,10 +112,15 @@ func (q *Queries) ListAssetsByJob(ctx context.Context, arg ListAssetsByJobParams
 	rows, err := q.db.QueryContext(ctx, listAssetsByJob,
 		arg.JobID,
 		arg.Before,
+		arg.After,
 		arg.SessionID,
 		arg.RoomID,
 		arg.Type,
 		arg.Status,
+		arg.Software,
+		arg.CreatedFrom,
+		arg.CreatedBefore,
+		arg.Superseded,
 		arg.MaxRows,
 	)
 	if err != nil {
@@ -120,6 +150,7 @@ func (q *Queries) ListAssetsByJob(ctx context.Context, arg ListAssetsByJobParams
 			&i.Supersedes,
 			&i.Software,
 			&i.AssetKey,
+			&i.SupersededBy,
 		); err != nil {
 			return nil, err
 		}
@@ -135,29 +166,42 @@ func (q *Queries) ListAssetsByJob(ctx context.Context, arg ListAssetsByJobParams
 }
 
 const listAssetsByRoom = `-- name: ListAssetsByRoom :many
-SELECT id, job_id, room_id, session_id, type, path, size, duration, status, created_at, started_at, thumbnails, metadata, error_kind, error_message, version, supersedes, software, asset_key FROM assets
-WHERE room_id = ?1
-    AND id < ?2
-    AND (CAST(?3 AS TEXT) = '' OR type = CAST(?3 AS TEXT))
-    AND (CAST(?4 AS TEXT) = '' OR status = CAST(?4 AS TEXT))
+SELECT id, job_id, room_id, session_id, type, path, size, duration, status, created_at, started_at, thumbnails, metadata, error_kind, error_message, version, supersedes, software, asset_key, superseded_by FROM assets
+WHERE room_id = ?1 AND id < ?2 AND id > ?3
+    AND (CAST(?4 AS TEXT) = '' OR type = CAST(?4 AS TEXT))
+    AND (CAST(?5 AS TEXT) = '' OR status = CAST(?5 AS TEXT))
+    AND (CAST(?6 AS TEXT) = '' OR software = CAST(?6 AS TEXT))
+    AND (CAST(?7 AS BIGINT) = 0 OR created_at >= CAST(?7 AS BIGINT))
+    AND (CAST(?8 AS BIGINT) = 0 OR created_at < CAST(?8 AS BIGINT))
+    AND (CAST(?9 AS BIGINT) = 1 OR superseded_by = '')
 ORDER BY id DESC
-LIMIT CAST(?5 AS BIGINT)
+LIMIT CAST(?10 AS BIGINT)
 `
 
 type ListAssetsByRoomParams struct {
-	RoomID  string
-	Before  string
-	Type    string
-	Status  string
-	MaxRows int64
+	RoomID        string
+	Before        string
+	After         string
+	Type          string
+	Status        string
+	Software      string
+	CreatedFrom   int64
+	CreatedBefore int64
+	Superseded    int64
+	MaxRows       int64
 }
 
 func (q *Queries) ListAssetsByRoom(ctx context.Context, arg ListAssetsByRoomParams) ([]Asset, error) {
 	rows, err := q.db.QueryContext(ctx, listAssetsByRoom,
 		arg.RoomID,
 		arg.Before,
+		arg.After,
 		arg.Type,
 		arg.Status,
+		arg.Software,
+		arg.CreatedFrom,
+		arg.CreatedBefore,
+		arg.Superseded,
 		arg.MaxRows,
 	)
 	if err != nil {
@@ -187,6 +231,7 @@ func (q *Queries) ListAssetsByRoom(ctx context.Context, arg ListAssetsByRoomPara
 			&i.Supersedes,
 			&i.Software,
 			&i.AssetKey,
+			&i.SupersededBy,
 		); err != nil {
 			return nil, err
 		}
@@ -202,32 +247,45 @@ func (q *Queries) ListAssetsByRoom(ctx context.Context, arg ListAssetsByRoomPara
 }
 
 const listAssetsBySession = `-- name: ListAssetsBySession :many
-SELECT id, job_id, room_id, session_id, type, path, size, duration, status, created_at, started_at, thumbnails, metadata, error_kind, error_message, version, supersedes, software, asset_key FROM assets
-WHERE session_id = ?1
-    AND id < ?2
-    AND (CAST(?3 AS TEXT) = '' OR room_id = CAST(?3 AS TEXT))
-    AND (CAST(?4 AS TEXT) = '' OR type = CAST(?4 AS TEXT))
-    AND (CAST(?5 AS TEXT) = '' OR status = CAST(?5 AS TEXT))
+SELECT id, job_id, room_id, session_id, type, path, size, duration, status, created_at, started_at, thumbnails, metadata, error_kind, error_message, version, supersedes, software, asset_key, superseded_by FROM assets
+WHERE session_id = ?1 AND id < ?2 AND id > ?3
+    AND (CAST(?4 AS TEXT) = '' OR room_id = CAST(?4 AS TEXT))
+    AND (CAST(?5 AS TEXT) = '' OR type = CAST(?5 AS TEXT))
+    AND (CAST(?6 AS TEXT) = '' OR status = CAST(?6 AS TEXT))
+    AND (CAST(?7 AS TEXT) = '' OR software = CAST(?7 AS TEXT))
+    AND (CAST(?8 AS BIGINT) = 0 OR created_at >= CAST(?8 AS BIGINT))
+    AND (CAST(?9 AS BIGINT) = 0 OR created_at < CAST(?9 AS BIGINT))
+    AND (CAST(?10 AS BIGINT) = 1 OR superseded_by = '')
 ORDER BY id DESC
-LIMIT CAST(?6 AS BIGINT)
+LIMIT CAST(?11 AS BIGINT)
 `
 
 type ListAssetsBySessionParams struct {
-	SessionID string
-	Before    string
-	RoomID    string
-	Type      string
-	Status    string
-	MaxRows   int64
+	SessionID     string
+	Before        string
+	After         string
+	RoomID        string
+	Type          string
+	Status        string
+	Software      string
+	CreatedFrom   int64
+	CreatedBefore int64
+	Superseded    int64
+	MaxRows       int64
 }
 
 func (q *Queries) ListAssetsBySession(ctx context.Context, arg ListAssetsBySessionParams) ([]Asset, error) {
 	rows, err := q.db.QueryContext(ctx, listAssetsBySession,
 		arg.SessionID,
 		arg.Before,
+		arg.After,
 		arg.RoomID,
 		arg.Type,
 		arg.Status,
+		arg.Software,
+		arg.CreatedFrom,
+		arg.CreatedBefore,
+		arg.Superseded,
 		arg.MaxRows,
 	)
 	if err != nil {
@@ -257,6 +315,82 @@ func (q *Queries) ListAssetsBySession(ctx context.Context, arg ListAssetsBySessi
 			&i.Supersedes,
 			&i.Software,
 			&i.AssetKey,
+			&i.SupersededBy,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Close(); err != nil {
+		return nil, err
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const listAssetsBySoftware = `-- name: ListAssetsBySoftware :many
+SELECT id, job_id, room_id, session_id, type, path, size, duration, status, created_at, started_at, thumbnails, metadata, error_kind, error_message, version, supersedes, software, asset_key, superseded_by FROM assets
+WHERE software = ?1 AND id < ?2 AND id > ?3
+    AND (CAST(?4 AS TEXT) = '' OR type = CAST(?4 AS TEXT))
+    AND (CAST(?5 AS TEXT) = '' OR status = CAST(?5 AS TEXT))
+    AND (CAST(?6 AS BIGINT) = 0 OR created_at >= CAST(?6 AS BIGINT))
+    AND (CAST(?7 AS BIGINT) = 0 OR created_at < CAST(?7 AS BIGINT))
+ORDER BY id DESC
+LIMIT CAST(?8 AS BIGINT)
+`
+
+type ListAssetsBySoftwareParams struct {
+	Software      string
+	Before        string
+	After         string
+	Type          string
+	Status        string
+	CreatedFrom   int64
+	CreatedBefore int64
+	MaxRows       int64
+}
+
+func (q *Queries) ListAssetsBySoftware(ctx context.Context, arg ListAssetsBySoftwareParams) ([]Asset, error) {
+	rows, err := q.db.QueryContext(ctx, listAssetsBySoftware,
+		arg.Software,
+		arg.Before,
+		arg.After,
+		arg.Type,
+		arg.Status,
+		arg.CreatedFrom,
+		arg.CreatedBefore,
+		arg.MaxRows,
+	)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []Asset
+	for rows.Next() {
+		var i Asset
+		if err := rows.Scan(
+			&i.ID,
+			&i.JobID,
+			&i.RoomID,
+			&i.SessionID,
+			&i.Type,
+			&i.Path,
+			&i.Size,
+			&i.Duration,
+			&i.Status,
+			&i.CreatedAt,
+			&i.StartedAt,
+			&i.Thumbnails,
+			&i.Metadata,
+			&i.ErrorKind,
+			&i.ErrorMessage,
+			&i.Version,
+			&i.Supersedes,
+			&i.Software,
+			&i.AssetKey,
+			&i.SupersededBy,
 		); err != nil {
 			return nil, err
 		}
@@ -272,140 +406,30 @@ func (q *Queries) ListAssetsBySession(ctx context.Context, arg ListAssetsBySessi
 }
 
 const listAssetsByStatus = `-- name: ListAssetsByStatus :many
-SELECT id, job_id, room_id, session_id, type, path, size, duration, status, created_at, started_at, thumbnails, metadata, error_kind, error_message, version, supersedes, software, asset_key FROM assets
-WHERE status = ?1
-    AND id < ?2
+SELECT id, job_id, room_id, session_id, type, path, size, duration, status, created_at, started_at, thumbnails, metadata, error_kind, error_message, version, supersedes, software, asset_key, superseded_by FROM assets
+WHERE status = ?1 AND id < ?2 AND id > ?3
+    AND (CAST(?4 AS BIGINT) = 0 OR created_at >= CAST(?4 AS BIGINT))
+    AND (CAST(?5 AS BIGINT) = 0 OR created_at < CAST(?5 AS BIGINT))
 ORDER BY id DESC
-LIMIT CAST(?3 AS BIGINT)
+LIMIT CAST(?6 AS BIGINT)
 `
 
 type ListAssetsByStatusParams struct {
-	Status  string
-	Before  string
-	MaxRows int64
+	Status        string
+	Before        string
+	After         string
+	CreatedFrom   int64
+	CreatedBefore int64
+	MaxRows       int64
 }
 
 func (q *Queries) ListAssetsByStatus(ctx context.Context, arg ListAssetsByStatusParams) ([]Asset, error) {
-	rows, err := q.db.QueryContext(ctx, listAssetsByStatus, arg.Status, arg.Before, arg.MaxRows)
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
-	var items []Asset
-	for rows.Next() {
-		var i Asset
-		if err := rows.Scan(
-			&i.ID,
-			&i.JobID,
-			&i.RoomID,
-			&i.SessionID,
-			&i.Type,
-			&i.Path,
-			&i.Size,
-			&i.Duration,
-			&i.Status,
-			&i.CreatedAt,
-			&i.StartedAt,
-			&i.Thumbnails,
-			&i.Metadata,
-			&i.ErrorKind,
-			&i.ErrorMessage,
-			&i.Version,
-			&i.Supersedes,
-			&i.Software,
-			&i.AssetKey,
-		); err != nil {
-			return nil, err
-		}
-		items = append(items, i)
-	}
-	if err := rows.Close(); err != nil {
-		return nil, err
-	}
-	if err := rows.Err(); err != nil {
-		return nil, err
-	}
-	return items, nil
-}
-
-const listAssetsByType = `-- name: ListAssetsByType :many
-SELECT id, job_id, room_id, session_id, type, path, size, duration, status, created_at, started_at, thumbnails, metadata, error_kind, error_message, version, supersedes, software, asset_key FROM assets
-WHERE type = ?1
-    AND id < ?2
-ORDER BY id DESC
-LIMIT CAST(?3 AS BIGINT)
-`
-
-type ListAssetsByTypeParams struct {
-	Type    string
-	Before  string
-	MaxRows int64
-}
-
-func (q *Queries) ListAssetsByType(ctx context.Context, arg ListAssetsByTypeParams) ([]Asset, error) {
-	rows, err := q.db.QueryContext(ctx, listAssetsByType, arg.Type, arg.Before, arg.MaxRows)
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
-	var items []Asset
-	for rows.Next() {
-		var i Asset
-		if err := rows.Scan(
-			&i.ID,
-			&i.JobID,
-			&i.RoomID,
-			&i.SessionID,
-			&i.Type,
-			&i.Path,
-			&i.Size,
-			&i.Duration,
-			&i.Status,
-			&i.CreatedAt,
-			&i.StartedAt,
-			&i.Thumbnails,
-			&i.Metadata,
-			&i.ErrorKind,
-			&i.ErrorMessage,
-			&i.Version,
-			&i.Supersedes,
-			&i.Software,
-			&i.AssetKey,
-		); err != nil {
-			return nil, err
-		}
-		items = append(items, i)
-	}
-	if err := rows.Close(); err != nil {
-		return nil, err
-	}
-	if err := rows.Err(); err != nil {
-		return nil, err
-	}
-	return items, nil
-}
-
-const listAssetsByTypeAndStatus = `-- name: ListAssetsByTypeAndStatus :many
-SELECT id, job_id, room_id, session_id, type, path, size, duration, status, created_at, started_at, thumbnails, metadata, error_kind, error_message, version, supersedes, software, asset_key FROM assets
-WHERE type = ?1
-    AND status = ?2
-    AND id < ?3
-ORDER BY id DESC
-LIMIT CAST(?4 AS BIGINT)
-`
-
-type ListAssetsByTypeAndStatusParams struct {
-	Type    string
-	Status  string
-	Before  string
-	MaxRows int64
-}
-
-func (q *Queries) ListAssetsByTypeAndStatus(ctx context.Context, arg ListAssetsByTypeAndStatusParams) ([]Asset, error) {
-	rows, err := q.db.QueryContext(ctx, listAssetsByTypeAndStatus,
-		arg.Type,
+	rows, err := q.db.QueryContext(ctx, listAssetsByStatus,
 		arg.Status,
 		arg.Before,
+		arg.After,
+		arg.CreatedFrom,
+		arg.CreatedBefore,
 		arg.MaxRows,
 	)
 	if err != nil {
@@ -435,6 +459,505 @@ func (q *Queries) ListAssetsByTypeAndStatus(ctx context.Context, arg ListAssetsB
 			&i.Supersedes,
 			&i.Software,
 			&i.AssetKey,
+			&i.SupersededBy,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Close(); err != nil {
+		return nil, err
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const listAssetsByType = `-- name: ListAssetsByType :many
+SELECT id, job_id, room_id, session_id, type, path, size, duration, status, created_at, started_at, thumbnails, metadata, error_kind, error_message, version, supersedes, software, asset_key, superseded_by FROM assets
+WHERE type = ?1 AND id < ?2 AND id > ?3
+    AND (CAST(?4 AS BIGINT) = 0 OR created_at >= CAST(?4 AS BIGINT))
+    AND (CAST(?5 AS BIGINT) = 0 OR created_at < CAST(?5 AS BIGINT))
+ORDER BY id DESC
+LIMIT CAST(?6 AS BIGINT)
+`
+
+type ListAssetsByTypeParams struct {
+	Type          string
+	Before        string
+	After         string
+	CreatedFrom   int64
+	CreatedBefore int64
+	MaxRows       int64
+}
+
+func (q *Queries) ListAssetsByType(ctx context.Context, arg ListAssetsByTypeParams) ([]Asset, error) {
+	rows, err := q.db.QueryContext(ctx, listAssetsByType,
+		arg.Type,
+		arg.Before,
+		arg.After,
+		arg.CreatedFrom,
+		arg.CreatedBefore,
+		arg.MaxRows,
+	)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []Asset
+	for rows.Next() {
+		var i Asset
+		if err := rows.Scan(
+			&i.ID,
+			&i.JobID,
+			&i.RoomID,
+			&i.SessionID,
+			&i.Type,
+			&i.Path,
+			&i.Size,
+			&i.Duration,
+			&i.Status,
+			&i.CreatedAt,
+			&i.StartedAt,
+			&i.Thumbnails,
+			&i.Metadata,
+			&i.ErrorKind,
+			&i.ErrorMessage,
+			&i.Version,
+			&i.Supersedes,
+			&i.Software,
+			&i.AssetKey,
+			&i.SupersededBy,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Close(); err != nil {
+		return nil, err
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const listAssetsByTypeAndStatus = `-- name: ListAssetsByTypeAndStatus :many
+SELECT id, job_id, room_id, session_id, type, path, size, duration, status, created_at, started_at, thumbnails, metadata, error_kind, error_message, version, supersedes, software, asset_key, superseded_by FROM assets
+WHERE type = ?1 AND status = ?2 AND id < ?3 AND id > ?4
+    AND (CAST(?5 AS TEXT) = '' OR software = CAST(?5 AS TEXT))
+    AND (CAST(?6 AS BIGINT) = 0 OR created_at >= CAST(?6 AS BIGINT))
+    AND (CAST(?7 AS BIGINT) = 0 OR created_at < CAST(?7 AS BIGINT))
+ORDER BY id DESC
+LIMIT CAST(?8 AS BIGINT)
+`
+
+type ListAssetsByTypeAndStatusParams struct {
+	Type          string
+	Status        string
+	Before        string
+	After         string
+	Software      string
+	CreatedFrom   int64
+	CreatedBefore int64
+	MaxRows       int64
+}
+
+func (q *Queries) ListAssetsByTypeAndStatus(ctx context.Context, arg ListAssetsByTypeAndStatusParams) ([]Asset, error) {
+	rows, err := q.db.QueryContext(ctx, listAssetsByTypeAndStatus,
+		arg.Type,
+		arg.Status,
+		arg.Before,
+		arg.After,
+		arg.Software,
+		arg.CreatedFrom,
+		arg.CreatedBefore,
+		arg.MaxRows,
+	)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []Asset
+	for rows.Next() {
+		var i Asset
+		if err := rows.Scan(
+			&i.ID,
+			&i.JobID,
+			&i.RoomID,
+			&i.SessionID,
+			&i.Type,
+			&i.Path,
+			&i.Size,
+			&i.Duration,
+			&i.Status,
+			&i.CreatedAt,
+			&i.StartedAt,
+			&i.Thumbnails,
+			&i.Metadata,
+			&i.ErrorKind,
+			&i.ErrorMessage,
+			&i.Version,
+			&i.Supersedes,
+			&i.Software,
+			&i.AssetKey,
+			&i.SupersededBy,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Close(); err != nil {
+		return nil, err
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const listCurrentAssets = `-- name: ListCurrentAssets :many
+SELECT id, job_id, room_id, session_id, type, path, size, duration, status, created_at, started_at, thumbnails, metadata, error_kind, error_message, version, supersedes, software, asset_key, superseded_by FROM assets
+WHERE superseded_by = '' AND id < ?1 AND id > ?2
+    AND (CAST(?3 AS BIGINT) = 0 OR created_at >= CAST(?3 AS BIGINT))
+    AND (CAST(?4 AS BIGINT) = 0 OR created_at < CAST(?4 AS BIGINT))
+ORDER BY id DESC
+LIMIT CAST(?5 AS BIGINT)
+`
+
+type ListCurrentAssetsParams struct {
+	Before        string
+	After         string
+	CreatedFrom   int64
+	CreatedBefore int64
+	MaxRows       int64
+}
+
+func (q *Queries) ListCurrentAssets(ctx context.Context, arg ListCurrentAssetsParams) ([]Asset, error) {
+	rows, err := q.db.QueryContext(ctx, listCurrentAssets,
+		arg.Before,
+		arg.After,
+		arg.CreatedFrom,
+		arg.CreatedBefore,
+		arg.MaxRows,
+	)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []Asset
+	for rows.Next() {
+		var i Asset
+		if err := rows.Scan(
+			&i.ID,
+			&i.JobID,
+			&i.RoomID,
+			&i.SessionID,
+			&i.Type,
+			&i.Path,
+			&i.Size,
+			&i.Duration,
+			&i.Status,
+			&i.CreatedAt,
+			&i.StartedAt,
+			&i.Thumbnails,
+			&i.Metadata,
+			&i.ErrorKind,
+			&i.ErrorMessage,
+			&i.Version,
+			&i.Supersedes,
+			&i.Software,
+			&i.AssetKey,
+			&i.SupersededBy,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Close(); err != nil {
+		return nil, err
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const listCurrentAssetsBySoftware = `-- name: ListCurrentAssetsBySoftware :many
+SELECT id, job_id, room_id, session_id, type, path, size, duration, status, created_at, started_at, thumbnails, metadata, error_kind, error_message, version, supersedes, software, asset_key, superseded_by FROM assets
+WHERE superseded_by = '' AND software = ?1 AND id < ?2 AND id > ?3
+    AND (CAST(?4 AS TEXT) = '' OR type = CAST(?4 AS TEXT))
+    AND (CAST(?5 AS TEXT) = '' OR status = CAST(?5 AS TEXT))
+    AND (CAST(?6 AS BIGINT) = 0 OR created_at >= CAST(?6 AS BIGINT))
+    AND (CAST(?7 AS BIGINT) = 0 OR created_at < CAST(?7 AS BIGINT))
+ORDER BY id DESC
+LIMIT CAST(?8 AS BIGINT)
+`
+
+type ListCurrentAssetsBySoftwareParams struct {
+	Software      string
+	Before        string
+	After         string
+	Type          string
+	Status        string
+	CreatedFrom   int64
+	CreatedBefore int64
+	MaxRows       int64
+}
+
+func (q *Queries) ListCurrentAssetsBySoftware(ctx context.Context, arg ListCurrentAssetsBySoftwareParams) ([]Asset, error) {
+	rows, err := q.db.QueryContext(ctx, listCurrentAssetsBySoftware,
+		arg.Software,
+		arg.Before,
+		arg.After,
+		arg.Type,
+		arg.Status,
+		arg.CreatedFrom,
+		arg.CreatedBefore,
+		arg.MaxRows,
+	)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []Asset
+	for rows.Next() {
+		var i Asset
+		if err := rows.Scan(
+			&i.ID,
+			&i.JobID,
+			&i.RoomID,
+			&i.SessionID,
+			&i.Type,
+			&i.Path,
+			&i.Size,
+			&i.Duration,
+			&i.Status,
+			&i.CreatedAt,
+			&i.StartedAt,
+			&i.Thumbnails,
+			&i.Metadata,
+			&i.ErrorKind,
+			&i.ErrorMessage,
+			&i.Version,
+			&i.Supersedes,
+			&i.Software,
+			&i.AssetKey,
+			&i.SupersededBy,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Close(); err != nil {
+		return nil, err
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const listCurrentAssetsByStatus = `-- name: ListCurrentAssetsByStatus :many
+SELECT id, job_id, room_id, session_id, type, path, size, duration, status, created_at, started_at, thumbnails, metadata, error_kind, error_message, version, supersedes, software, asset_key, superseded_by FROM assets
+WHERE superseded_by = '' AND status = ?1 AND id < ?2 AND id > ?3
+    AND (CAST(?4 AS BIGINT) = 0 OR created_at >= CAST(?4 AS BIGINT))
+    AND (CAST(?5 AS BIGINT) = 0 OR created_at < CAST(?5 AS BIGINT))
+ORDER BY id DESC
+LIMIT CAST(?6 AS BIGINT)
+`
+
+type ListCurrentAssetsByStatusParams struct {
+	Status        string
+	Before        string
+	After         string
+	CreatedFrom   int64
+	CreatedBefore int64
+	MaxRows       int64
+}
+
+func (q *Queries) ListCurrentAssetsByStatus(ctx context.Context, arg ListCurrentAssetsByStatusParams) ([]Asset, error) {
+	rows, err := q.db.QueryContext(ctx, listCurrentAssetsByStatus,
+		arg.Status,
+		arg.Before,
+		arg.After,
+		arg.CreatedFrom,
+		arg.CreatedBefore,
+		arg.MaxRows,
+	)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []Asset
+	for rows.Next() {
+		var i Asset
+		if err := rows.Scan(
+			&i.ID,
+			&i.JobID,
+			&i.RoomID,
+			&i.SessionID,
+			&i.Type,
+			&i.Path,
+			&i.Size,
+			&i.Duration,
+			&i.Status,
+			&i.CreatedAt,
+			&i.StartedAt,
+			&i.Thumbnails,
+			&i.Metadata,
+			&i.ErrorKind,
+			&i.ErrorMessage,
+			&i.Version,
+			&i.Supersedes,
+			&i.Software,
+			&i.AssetKey,
+			&i.SupersededBy,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Close(); err != nil {
+		return nil, err
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const listCurrentAssetsByType = `-- name: ListCurrentAssetsByType :many
+SELECT id, job_id, room_id, session_id, type, path, size, duration, status, created_at, started_at, thumbnails, metadata, error_kind, error_message, version, supersedes, software, asset_key, superseded_by FROM assets
+WHERE superseded_by = '' AND type = ?1 AND id < ?2 AND id > ?3
+    AND (CAST(?4 AS BIGINT) = 0 OR created_at >= CAST(?4 AS BIGINT))
+    AND (CAST(?5 AS BIGINT) = 0 OR created_at < CAST(?5 AS BIGINT))
+ORDER BY id DESC
+LIMIT CAST(?6 AS BIGINT)
+`
+
+type ListCurrentAssetsByTypeParams struct {
+	Type          string
+	Before        string
+	After         string
+	CreatedFrom   int64
+	CreatedBefore int64
+	MaxRows       int64
+}
+
+func (q *Queries) ListCurrentAssetsByType(ctx context.Context, arg ListCurrentAssetsByTypeParams) ([]Asset, error) {
+	rows, err := q.db.QueryContext(ctx, listCurrentAssetsByType,
+		arg.Type,
+		arg.Before,
+		arg.After,
+		arg.CreatedFrom,
+		arg.CreatedBefore,
+		arg.MaxRows,
+	)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []Asset
+	for rows.Next() {
+		var i Asset
+		if err := rows.Scan(
+			&i.ID,
+			&i.JobID,
+			&i.RoomID,
+			&i.SessionID,
+			&i.Type,
+			&i.Path,
+			&i.Size,
+			&i.Duration,
+			&i.Status,
+			&i.CreatedAt,
+			&i.StartedAt,
+			&i.Thumbnails,
+			&i.Metadata,
+			&i.ErrorKind,
+			&i.ErrorMessage,
+			&i.Version,
+			&i.Supersedes,
+			&i.Software,
+			&i.AssetKey,
+			&i.SupersededBy,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Close(); err != nil {
+		return nil, err
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const listCurrentAssetsByTypeAndStatus = `-- name: ListCurrentAssetsByTypeAndStatus :many
+SELECT id, job_id, room_id, session_id, type, path, size, duration, status, created_at, started_at, thumbnails, metadata, error_kind, error_message, version, supersedes, software, asset_key, superseded_by FROM assets
+WHERE superseded_by = '' AND type = ?1 AND status = ?2 AND id < ?3 AND id > ?4
+    AND (CAST(?5 AS TEXT) = '' OR software = CAST(?5 AS TEXT))
+    AND (CAST(?6 AS BIGINT) = 0 OR created_at >= CAST(?6 AS BIGINT))
+    AND (CAST(?7 AS BIGINT) = 0 OR created_at < CAST(?7 AS BIGINT))
+ORDER BY id DESC
+LIMIT CAST(?8 AS BIGINT)
+`
+
+type ListCurrentAssetsByTypeAndStatusParams struct {
+	Type          string
+	Status        string
+	Before        string
+	After         string
+	Software      string
+	CreatedFrom   int64
+	CreatedBefore int64
+	MaxRows       int64
+}
+
+// The lists of current assets say so in the words of their partial indexes.
+func (q *Queries) ListCurrentAssetsByTypeAndStatus(ctx context.Context, arg ListCurrentAssetsByTypeAndStatusParams) ([]Asset, error) {
+	rows, err := q.db.QueryContext(ctx, listCurrentAssetsByTypeAndStatus,
+		arg.Type,
+		arg.Status,
+		arg.Before,
+		arg.After,
+		arg.Software,
+		arg.CreatedFrom,
+		arg.CreatedBefore,
+		arg.MaxRows,
+	)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []Asset
+	for rows.Next() {
+		var i Asset
+		if err := rows.Scan(
+			&i.ID,
+			&i.JobID,
+			&i.RoomID,
+			&i.SessionID,
+			&i.Type,
+			&i.Path,
+			&i.Size,
+			&i.Duration,
+			&i.Status,
+			&i.CreatedAt,
+			&i.StartedAt,
+			&i.Thumbnails,
+			&i.Metadata,
+			&i.ErrorKind,
+			&i.ErrorMessage,
+			&i.Version,
+			&i.Supersedes,
+			&i.Software,
+			&i.AssetKey,
+			&i.SupersededBy,
 		); err != nil {
 			return nil, err
 		}

@@ -24,26 +24,102 @@ type Asset struct {
 	Supersedes   string
 	Software     string
 	AssetKey     string
+	SupersededBy string
+}
+
+type Attempt struct {
+	JobID        string
+	Fence        int64
+	Worker       string
+	Stage        string
+	Ending       string
+	ErrorKind    string
+	ErrorMessage string
+	StartedAt    int64
+	EndedAt      int64
+	CPU          int64
+	Memory       int64
+}
+
+type Backfill struct {
+	ID          string
+	CreatedAt   int64
+	Selection   string
+	Options     string
+	Rate        float64
+	MaxInFlight int64
+	State       string
+}
+
+type BackfillItem struct {
+	BackfillID string
+	AssetID    string
+	JobID      string
+	State      string
+	Reason     string
 }
 
 type Job struct {
-	ID           string
-	CaptureURI   string
-	CaptureKey   string
-	RecordingID  string
-	RoomID       string
-	SessionID    string
-	TemplateID   string
-	Source       string
-	State        string
-	Stage        string
-	Progress     int64
-	Attempts     int64
-	CreatedAt    int64
-	UpdatedAt    int64
-	StartedAt    int64
-	StoppedAt    int64
-	Defects      string
-	ErrorKind    string
-	ErrorMessage string
+	ID              string
+	CaptureURI      string
+	CaptureKey      string
+	RecordingID     string
+	RoomID          string
+	SessionID       string
+	TemplateID      string
+	Source          string
+	State           string
+	Stage           string
+	Progress        int64
+	Attempts        int64
+	CreatedAt       int64
+	UpdatedAt       int64
+	StartedAt       int64
+	StoppedAt       int64
+	Defects         string
+	ErrorKind       string
+	ErrorMessage    string
+	Kind            string
+	ParentID        string
+	Generation      int64
+	Options         string
+	Result          string
+	Queue           string
+	Priority        int64
+	CostCPU         int64
+	CostMemory      int64
+	MaxAttempts     int64
+	Takeovers       int64
+	Fence           int64
+	Worker          string
+	ClaimedAt       int64
+	HeartbeatAt     int64
+	RunAt           int64
+	CancelRequested int64
+	BackfillID      string
+	FinishedAt      int64
+	TicketID        string
+	TicketAt        int64
+}
+
+type Lease struct {
+	Name      string
+	Holder    string
+	ExpiresAt int64
+}
+
+type Outbox struct {
+	ID       string
+	JobID    string
+	Queue    string
+	Priority int64
+	RunAt    int64
+}
+
+type Place struct {
+	Path     string
+	JobID    string
+	Fence    int64
+	AssetKey string
+	AssetID  string
 }

@@ -1,0 +1,80 @@
+package sqlstore
+
+import (
+	"context"
+	"fmt"
+
+	"rushes/catalog"
+	"rushes/catalog/sqlstore/internal/sqlitedb"
+)
+
+// ListJobs returns a page of the jobs that the filter chooses, newest first, as
+// ListAssets does for assets.
+func (s *Store) ListJobs(ctx context.Context, f catalog.JobFilter) ([]catalog.Job, error) {
+	if err := checkPage(f.After, &f.Limit); err != nil {
+		return nil, fmt.Errorf("list jobs: %w", err)
+	}
+	if f.After == "" {
+		f.After = afterAllIDs
+	}
+	rows, err := s.listJobRows(ctx, f)
+	if err != nil {
+		return nil, fmt.Errorf("list jobs: %w", err)
+	}
+	return jobsFromRows(rows)
+}
+
+// listJobRows picks the query whose index fits the most selective filter.
+func (s *Store) listJobRows(ctx context.Context, f catalog.JobFilter) ([]sqlitedb.Job, error) {
+	before, limit, kind, queue, state := f.After, int64(f.Limit), string(f.Kind), string(f.Queue), string(f.State)
+	switch {
+	case f.ParentID != "":
+		return s.queries.ListJobsByParent(ctx, sqlitedb.ListJobsByParentParams{
+			ParentID: f.ParentID, RoomID: f.RoomID, BackfillID: f.BackfillID,
+			Kind: kind, Queue: queue, State: state, Before: before, MaxRows: limit,
+		})
+	case f.BackfillID != "":
+		return s.queries.ListJobsByBackfill(ctx, sqlitedb.ListJobsByBackfillParams{
+			BackfillID: f.BackfillID, RoomID: f.RoomID, Kind: kind, Queue: queue, State: state, Before: before, MaxRows: limit,
+		})
+	case f.RoomID != "":
+		return s.queries.ListJobsByRoom(ctx, sqlitedb.ListJobsByRoomParams{
+			RoomID: f.RoomID, Kind: kind, Queue: queue, State: state, Before: before, MaxRows: limit,
+		})
+	case queue != "" && state != "":
+		return s.queries.ListJobsByQueueAndState(ctx, sqlitedb.ListJobsByQueueAndStateParams{
+			Queue: queue, State: state, Kind: kind, Before: before, MaxRows: limit,
+		})
+	case kind != "" && state != "":
+		return s.queries.ListJobsByKindAndState(ctx, sqlitedb.ListJobsByKindAndStateParams{
+			Kind: kind, State: state, Before: before, MaxRows: limit,
+		})
+	case queue != "":
+		return s.queries.ListJobsByQueue(ctx, sqlitedb.ListJobsByQueueParams{
+			Queue: queue, Kind: kind, Before: before, MaxRows: limit,
+		})
+	case state != "":
+		return s.queries.ListJobsByState(ctx, sqlitedb.ListJobsByStateParams{State: state, Before: before, MaxRows: limit})
+	case kind != "":
+		return s.queries.ListJobsByKind(ctx, sqlitedb.ListJobsByKindParams{Kind: kind, Before: before, MaxRows: limit})
+	}
+	return s.queries.ListJobs(ctx, before, limit)
+}
+
+// CountJobs returns how many jobs there are of each kind, queue and state that
+// is not final, and the least RunAt of each. It costs nothing for jobs that are
+// over.
+func (s *Store) CountJobs(ctx context.Context) ([]catalog.JobCount, error) {
+	rows, err := s.queries.CountJobs(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("count jobs: %w", err)
+	}
+	counts := make([]catalog.JobCount, 0, len(rows))
+	for _, r := range rows {
+		counts = append(counts, catalog.JobCount{
+			Kind: catalog.JobKind(r.Kind), Queue: catalog.QueueName(r.Queue), State: catalog.JobState(r.State),
+			Count: r.Jobs, Oldest: fromMicros(r.Oldest),
+		})
+	}
+	return counts, nil
+}
