@@ -43,8 +43,10 @@ func newAnnexBReader(f FileReader, cfg ReaderConfig) (*AnnexBReader, error) {
 		r.list = newFramesList(cfg.Frames)
 		r.byList = true
 	} else {
-		if err := r.countUnits(f); err != nil {
-			return nil, err
+		if cfg.point == nil { // else the point knows
+			if err := r.countUnits(f); err != nil {
+				return nil, err
+			}
 		}
 		r.log.add(DefectNoTimestamps, "the H.264 stream has no frames list; its pictures are spread evenly")
 	}

@@ -14,6 +14,8 @@ import (
 // is in it. It holds no media.
 type Index struct {
 	Tracks []*TrackIndex // in the manifest's order
+
+	print fingerprint // of the capture as it was
 }
 
 // TrackIndex is what is known of one track.
@@ -34,8 +36,10 @@ type TrackIndex struct {
 	Gaps       []Gap     // stretches without units: of sound from 40 ms on, of pictures from 1 s on
 	Defects    []Defect
 
-	limit    time.Duration // units after it are left out
-	mutes    []Gap         // in session time
+	limit time.Duration // units after it are left out
+
+	// What follows is noted while the index is built and gone afterwards.
+	mutes    []Gap // in session time
 	reports  []report
 	arrivals arrivalLog
 	holes    []hole
@@ -55,6 +59,7 @@ type FileIndex struct {
 	offset   time.Duration // of the first unit on the file's own clock, which its other tracks share
 	length   time.Duration // wall time from the first to the last packet, 0 = unknown
 	marks    []unitMark    // what the container does not tell of its units, in their order
+	points   []resumePoint // where reading can go on in the middle
 }
 
 // KeyUnit is a unit that decoding can begin at.
@@ -82,11 +87,21 @@ const (
 )
 
 // BuildIndex reads all tracks of an sfu capture once and lays them on the session clock. Files that are missing or
-// broken are defects of their tracks; the error is ctx's or the machine's.
-func BuildIndex(ctx context.Context, c *Capture) (*Index, error) {
-	ix := &Index{}
+// broken are defects of their tracks; the error is ctx's or the machine's. Encode and DecodeIndex spare another process
+// the reading.
+func BuildIndex(ctx context.Context, c *Capture, options ...IndexOption) (*Index, error) {
+	m := &meter{}
+	for _, o := range options {
+		o(m)
+	}
+	print, size, err := c.fingerprint()
+	if err != nil {
+		return nil, err
+	}
+	ix := &Index{print: print}
+	m.total = size
 	for i := range c.Manifest.Tracks {
-		t, err := c.indexTrack(ctx, &c.Manifest.Tracks[i])
+		t, err := c.indexTrack(ctx, m, &c.Manifest.Tracks[i])
 		if err != nil {
 			return nil, err
 		}
@@ -99,8 +114,14 @@ func BuildIndex(ctx context.Context, c *Capture) (*Index, error) {
 	for _, t := range ix.Tracks {
 		t.place()
 		t.bound(c.believable())
+		t.forget()
 	}
 	return ix, nil
+}
+
+// forget drops the notes that the track was placed by.
+func (t *TrackIndex) forget() {
+	t.mutes, t.reports, t.arrivals, t.holes, t.sizes, t.squeezed = nil, nil, arrivalLog{}, nil, nil, false
 }
 
 const (
@@ -159,7 +180,7 @@ func (ix *Index) shareFiles() {
 	}
 }
 
-func (c *Capture) indexTrack(ctx context.Context, track *Track) (*TrackIndex, error) {
+func (c *Capture) indexTrack(ctx context.Context, m *meter, track *Track) (*TrackIndex, error) {
 	t := &TrackIndex{Track: track, Mapping: Mapping{Rate: track.ClockRate}, arrivals: arrivalLog{rate: track.ClockRate}}
 	for _, m := range track.Muted {
 		from, to := c.Session.Offset(m.From.Time), time.Duration(math.MaxInt64)
@@ -171,7 +192,7 @@ func (c *Capture) indexTrack(ctx context.Context, track *Track) (*TrackIndex, er
 	t.believeCodec()
 	for i := range track.Files {
 		f := FileIndex{File: &track.Files[i], num: 1, den: 1}
-		err := c.indexFile(ctx, t, &f)
+		err := c.indexFile(ctx, m, t, &f)
 		if ctx.Err() != nil {
 			return nil, ctx.Err()
 		}
@@ -204,8 +225,8 @@ func (t *TrackIndex) believeCodec() {
 
 // openFirst opens a file as openUnits does. A track's first file that cannot be of the track's kind decides what
 // the track is, if it says so itself.
-func (c *Capture) openFirst(t *TrackIndex, file *File) (UnitReader, func() error, error) {
-	r, closeAll, err := c.openUnits(t.Track, file)
+func (c *Capture) openFirst(t *TrackIndex, file *File, how opening) (UnitReader, func() error, error) {
+	r, closeAll, err := c.openUnits(t.Track, file, how)
 	if err == nil || len(t.Files) > 0 || !badFile(err) {
 		return r, closeAll, err
 	}
@@ -214,7 +235,7 @@ func (c *Capture) openFirst(t *TrackIndex, file *File) (UnitReader, func() error
 	if t.Track.Kind == KindAudio {
 		track.Kind, track.Codec, track.ClockRate = KindVideo, "VP8", defaultClockRate(KindVideo, "VP8")
 	}
-	r, closeAll, again := c.openUnits(&track, file)
+	r, closeAll, again := c.openUnits(&track, file, how)
 	if again != nil {
 		return nil, nil, err
 	}
@@ -239,18 +260,21 @@ func (t *TrackIndex) defect(kind DefectKind, file, detail string) {
 }
 
 // indexFile reads one file to its end.
-func (c *Capture) indexFile(ctx context.Context, t *TrackIndex, f *FileIndex) (err error) {
-	r, closeAll, err := c.openFirst(t, f.File)
+func (c *Capture) indexFile(ctx context.Context, m *meter, t *TrackIndex, f *FileIndex) (err error) {
+	m.pass(c.sizeOf(f.File.Path), true)
+	defer m.end()
+	r, closeAll, err := c.openFirst(t, f.File, opening{ctx: ctx.Err, meter: m})
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, closeAll()) }()
 	s := &fileScan{t: t, f: f, c: c, firstKey: len(t.Keys), firstHole: len(t.holes), firstSize: len(t.sizes)}
-	watch := newLossWatch(t.Track, r)
+	watch, points := newLossWatch(t.Track, r), newPointScan(r)
 	for {
 		if s.units%512 == 0 && ctx.Err() != nil {
 			return ctx.Err()
 		}
+		points.before()
 		u, err := r.Next()
 		if errors.Is(err, io.EOF) {
 			break
@@ -262,76 +286,19 @@ func (c *Capture) indexFile(ctx context.Context, t *TrackIndex, f *FileIndex) (e
 			t.defect(DefectUnreadableFile, f.File.Path, "reading ended early: "+err.Error())
 			break
 		}
+		points.after(s.units, u)
 		s.unit(u, r)
 		watch.unit(u)
 	}
 	if s.units == 0 {
 		return &InputError{File: f.File.Path, Reason: "no access unit is in it"}
 	}
+	f.points = points.found
 	if err := s.finish(r); err != nil || !watch.sign {
 		return err
 	}
-	return c.findLoss(ctx, t, f)
-}
-
-// openUnits opens a file of a track and the reader that its bytes ask for.
-func (c *Capture) openUnits(track *Track, file *File) (_ UnitReader, closeAll func() error, err error) {
-	f, err := c.OpenFile(file.Path)
-	if err != nil {
-		return nil, nil, err
-	}
-	closers := []io.Closer{f}
-	closeOpen := func() error {
-		var errs []error
-		for i := len(closers) - 1; i >= 0; i-- {
-			errs = append(errs, closers[i].Close())
-		}
-		return errors.Join(errs...)
-	}
-	defer func() {
-		if err != nil {
-			err = errors.Join(err, closeOpen())
-		}
-	}()
-	info, err := f.Stat()
-	if err != nil {
-		return nil, nil, fmt.Errorf("size of %s: %w", file.Path, err)
-	}
-	if info.Size() == 0 {
-		return nil, nil, &InputError{File: file.Path, Reason: "the file is empty"}
-	}
-	cfg := ReaderConfig{Name: file.Path, Kind: track.Kind, Codec: track.Codec, ClockRate: track.ClockRate, Size: info.Size(), Length: c.fileLength(file)}
-	if file.Frames != "" {
-		frames, err := c.OpenFile(file.Frames)
-		if err == nil {
-			closers = append(closers, frames)
-			cfg.Frames = frames
-		} else if !badFile(err) {
-			return nil, nil, err
-		}
-	}
-	r, err := NewReader(file.Format, f, cfg)
-	if err != nil {
-		return nil, nil, err
-	}
-	closers = append(closers, r)
-	return r, closeOpen, nil
-}
-
-// fileLength is the wall time of a file's packets as the manifest tells it, or the rest of the session, or 0.
-func (c *Capture) fileLength(f *File) time.Duration {
-	begin := f.StartedAt.Time
-	if f.StartedAt.IsZero() {
-		begin = c.Session.Start
-	}
-	end := f.EndedAt.Time
-	if f.EndedAt.IsZero() {
-		end = c.Session.Stop
-	}
-	if end.IsZero() || !end.After(begin) {
-		return 0
-	}
-	return end.Sub(begin)
+	m.end()
+	return c.findLoss(ctx, m, t, f)
 }
 
 // place gives everything that was noted in ticks its session time.

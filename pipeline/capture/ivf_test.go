@@ -273,6 +273,7 @@ func fuzzReader(t *testing.T, format Format, data []byte, cfg ReaderConfig) {
 		require.LessOrEqual(t, len(r.Stats().Defects), 16)
 	}
 	require.NoError(t, r.Close())
+	requireResumes(t, format, data, cfg)
 }
 
 // benchReader measures how fast a file of about 64 MiB is read.

@@ -21,6 +21,7 @@ type MP4Reader struct {
 	window  atWindow
 	at      int64 // of the next box at the top level
 	part    *mp4Fragment
+	begun   mp4Place
 	tables  bool // the samples of moov are still being read
 	dts     int64
 	first   int64
@@ -163,6 +164,7 @@ func (r *MP4Reader) Next() (*Unit, error) {
 func (r *MP4Reader) sample() (m mp4Sample, ok bool, err error) {
 	if r.tables {
 		if m, ok = r.track.samples.next(); ok {
+			r.begun.taken++
 			return m, true, nil
 		}
 		r.tables = false
@@ -170,6 +172,7 @@ func (r *MP4Reader) sample() (m mp4Sample, ok bool, err error) {
 	for {
 		if r.part != nil {
 			if m, ok = r.part.nextSample(); ok {
+				r.begun.taken++
 				return m, true, nil
 			}
 			r.part = nil
@@ -185,6 +188,7 @@ func (r *MP4Reader) sample() (m mp4Sample, ok bool, err error) {
 				r.stats.TornBytes = r.cfg.Size - r.at
 				return m, false, err
 			}
+			r.begun = mp4Place{at: r.at, dts: r.dts}
 			r.part = newMP4Fragment(r.track, moof, r.at, r.at+size, r.dts)
 		}
 		r.at += size

@@ -2,6 +2,7 @@ package capture
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"io"
 )
@@ -56,6 +57,11 @@ func NewReader(format Format, f FileReader, cfg ReaderConfig) (UnitReader, error
 	r, err := openReader(found, f, cfg)
 	if err != nil {
 		return nil, err
+	}
+	if cfg.point != nil {
+		if err := goOn(r, cfg.Name, cfg.point); err != nil {
+			return nil, errors.Join(err, r.Close())
+		}
 	}
 	if format != "" && family(format) != family(found) {
 		d := Defect{Kind: DefectWrongFormat, Detail: fmt.Sprintf("the manifest says %s, the file is %s", format, found)}

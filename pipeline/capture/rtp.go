@@ -34,6 +34,7 @@ type rtpPacket struct {
 	seq     uint16
 	pt      uint8
 	marker  bool
+	pos     int64 // where its record begins in the file
 
 	// What putting in order found out.
 	ext    int64 // unwrapped sequence number
@@ -47,6 +48,10 @@ type rtpSource interface {
 	// nextPacket reads the next packet into buf, which it may grow, and tells when it came, by the clock of the
 	// dump, negative when the dump has none. io.EOF is the end, torn or not.
 	nextPacket(buf []byte) (packet []byte, arrival time.Duration, err error)
+	// place tells where the record of the packet given last begins, and where the record after it does.
+	place() (last, next int64)
+	// seek goes to a record, by what place told.
+	seek(to int64) error
 }
 
 // rtpTrack makes one sequence of packets of one payload type out of a dump: in order, each once, times unwrapped.
@@ -183,6 +188,7 @@ func (t *rtpTrack) read() (*rtpPacket, error) {
 			return nil, err
 		}
 		p.buf, p.arrival = buf, arrival
+		p.pos, _ = t.src.place()
 		if t.parse(p) {
 			return p, nil
 		}

@@ -13,10 +13,12 @@ const dumpBuffer = 256 << 10
 
 // recordReader reads the records of a dump one after the other and keeps account of what is left at the end.
 type recordReader struct {
+	f    io.ReadSeeker
 	in   *bufio.Reader
 	name string
 	size int64  // of the file, 0 unknown
-	pos  int64  // end of the last whole record
+	last int64  // beginning of the last whole record
+	pos  int64  // its end
 	torn *int64 // gets the bytes that could not be used
 	done bool
 }
@@ -26,7 +28,7 @@ func newRecordReader(f FileReader, cfg ReaderConfig) recordReader {
 	if cfg.Size > 0 { // most files of a call are small
 		buffer = int(min(max(cfg.Size, 4096), dumpBuffer))
 	}
-	return recordReader{in: bufio.NewReaderSize(f, buffer), name: cfg.Name, size: cfg.Size}
+	return recordReader{f: f, in: bufio.NewReaderSize(f, buffer), name: cfg.Name, size: cfg.Size}
 }
 
 // record passes over a record's header, which was peeked at, and reads the n bytes behind it into buf.
@@ -41,8 +43,28 @@ func (r *recordReader) record(buf []byte, header, n int) ([]byte, error) {
 	if got, err := io.ReadFull(r.in, buf); err != nil {
 		return buf, r.end(header+got, err)
 	}
+	r.last = r.pos
 	r.pos += int64(header + n)
 	return buf, nil
+}
+
+// place implements rtpSource.
+func (r *recordReader) place() (last, next int64) { return r.last, r.pos }
+
+// seek implements rtpSource.
+func (r *recordReader) seek(to int64) error {
+	if ahead := to - r.pos; !r.done && ahead >= 0 && ahead <= int64(r.in.Buffered()) {
+		if _, err := r.in.Discard(int(ahead)); err != nil {
+			return fmt.Errorf("reading %s: %w", r.name, err)
+		}
+	} else {
+		if _, err := r.f.Seek(to, io.SeekStart); err != nil {
+			return fmt.Errorf("going to byte %d of %s: %w", to, r.name, err)
+		}
+		r.in.Reset(r.f)
+	}
+	r.pos, r.done = to, false
+	return nil
 }
 
 // end notes what is left over of the file; left bytes of it have been read or looked at. Records have no mark by

@@ -202,6 +202,7 @@ func fuzzDump(t *testing.T, open func(FileReader, ReaderConfig) (UnitReader, err
 		require.LessOrEqual(t, len(u.Data), 2*len(file)+64)
 		require.GreaterOrEqual(t, u.Lost, 0)
 	}
+	requireResumes(t, "", file, cfg)
 }
 
 // BenchmarkRTPDump reads a dump from memory: MB/s of input on one core.

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"sort"
 	"time"
 )
 
@@ -27,6 +28,7 @@ type TrackReader struct {
 	r      UnitReader
 	close  func() error
 	number int
+	from   int        // number of the unit to begin at
 	begin  int        // number of the file's first unit
 	marks  []unitMark // of the file, not yet come to
 	access Access
@@ -35,6 +37,16 @@ type TrackReader struct {
 // OpenTrack begins to read a track at its first unit. The caller closes the reader.
 func (c *Capture) OpenTrack(t *TrackIndex) *TrackReader {
 	return &TrackReader{c: c, t: t, file: -1}
+}
+
+// OpenTrackAt begins to read a track at the unit with a number, counted as in Access.Number and KeyUnit.Unit. From
+// there on it gives exactly what a reader from OpenTrack gives. The first Next goes to the nearest place before the
+// unit that the index knows and passes over what lies between, some hundred units at most; in a transport stream of
+// sound, which cannot be entered in the middle, it reads from the beginning. The caller closes the reader.
+func (c *Capture) OpenTrackAt(t *TrackIndex, unit int) *TrackReader {
+	r := c.OpenTrack(t)
+	r.from = max(unit, 0)
+	return r
 }
 
 // Next gives the next unit, io.EOF after the last. What it returns is good until the next call. Files that the
@@ -62,6 +74,10 @@ func (r *TrackReader) Next() (*Access, error) {
 			}
 			r.marks = r.marks[1:]
 		}
+		if r.number < r.from {
+			r.number++
+			continue
+		}
 		f := &r.t.Files[r.file]
 		ticks := f.First + (u.Ticks-r.zero())*f.num/f.den
 		at := r.t.Mapping.Session(ticks)
@@ -82,16 +98,38 @@ func (r *TrackReader) zero() int64 {
 
 func (r *TrackReader) nextFile() error {
 	r.file++
+	for r.file < len(r.t.Files) && r.number+r.t.Files[r.file].Units <= r.from {
+		r.number += r.t.Files[r.file].Units
+		r.file++
+	}
 	if r.file >= len(r.t.Files) {
 		return io.EOF
 	}
-	r.begin, r.marks = r.number, r.t.Files[r.file].marks
-	var err error
-	r.r, r.close, err = r.c.openUnits(r.t.Track, r.t.Files[r.file].File)
-	if err != nil {
+	f := &r.t.Files[r.file]
+	r.begin, r.marks = r.number, f.marks
+	if err := r.open(f); err != nil {
 		return fmt.Errorf("track %s: %w", r.t.Track.ID, err)
 	}
 	return nil
+}
+
+// open opens a file at the last resume point before the unit to begin at, or at its first unit. A point that does not
+// fit the file is not used: an index may come from anywhere.
+func (r *TrackReader) open(f *FileIndex) (err error) {
+	after := sort.Search(len(f.points), func(i int) bool { return f.points[i].unit > r.from-r.begin })
+	if after > 0 {
+		p := f.points[after-1]
+		r.r, r.close, err = r.c.openUnits(r.t.Track, f.File, opening{point: p.state})
+		if err == nil {
+			r.number = r.begin + p.unit
+			return nil
+		}
+		if !errors.Is(err, errBadPoint) {
+			return err
+		}
+	}
+	r.r, r.close, err = r.c.openUnits(r.t.Track, f.File, opening{})
+	return err
 }
 
 func (r *TrackReader) endFile() error {

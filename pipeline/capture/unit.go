@@ -102,4 +102,6 @@ type ReaderConfig struct {
 	Frames io.Reader
 	// Length is about how long the file lasts, for formats without timestamps; 0 = unknown.
 	Length time.Duration
+
+	point []byte // the resume point to go on at; nil begins at the first unit
 }

@@ -285,7 +285,7 @@ func TestVP8RealClean(t *testing.T) {
 		cams++
 		_, held := shownFrames(t, c, ix)
 		require.Empty(t, held, id)
-		require.NoError(t, c.findLoss(t.Context(), ix, &ix.Files[0]))
+		require.NoError(t, c.findLoss(t.Context(), &meter{}, ix, &ix.Files[0]))
 		require.Empty(t, ix.Files[0].marks, id)
 	}
 	require.Equal(t, 9, cams)

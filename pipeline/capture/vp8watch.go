@@ -77,8 +77,9 @@ func vp8Suspect(u *Unit) bool {
 }
 
 // findLoss reads the file again, looks into every frame and notes which cannot be shown.
-func (c *Capture) findLoss(ctx context.Context, t *TrackIndex, f *FileIndex) (err error) {
-	r, closeAll, err := c.openUnits(t.Track, f.File)
+func (c *Capture) findLoss(ctx context.Context, m *meter, t *TrackIndex, f *FileIndex) (err error) {
+	m.pass(c.sizeOf(f.File.Path), false)
+	r, closeAll, err := c.openUnits(t.Track, f.File, opening{ctx: ctx.Err, meter: m})
 	if err != nil {
 		return err
 	}

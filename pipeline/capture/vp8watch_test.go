@@ -164,7 +164,7 @@ func TestLossNoSign(t *testing.T) {
 		if ix.Track.Kind != KindVideo {
 			continue
 		}
-		r, closeAll, err := c.openUnits(ix.Track, ix.Files[0].File)
+		r, closeAll, err := c.openUnits(ix.Track, ix.Files[0].File, opening{})
 		require.NoError(t, err)
 		w := newLossWatch(ix.Track, r)
 		for {
@@ -184,7 +184,7 @@ func TestFindLossStops(t *testing.T) {
 	c, ix := indexIVF(t, timed(ivfFrames(encodeVP8(t, vp8Busy, "-deadline", "realtime", "-t", "1"))))
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	require.ErrorIs(t, c.findLoss(ctx, ix, &ix.Files[0]), context.Canceled)
+	require.ErrorIs(t, c.findLoss(ctx, &meter{}, ix, &ix.Files[0]), context.Canceled)
 }
 
 // FuzzVP8Frame reads frames of any bytes behind a key frame of any bytes: nothing may panic, and what is handed from
