@@ -18,6 +18,10 @@ var (
 	// Nothing was stored.
 	ErrSizeMismatch = errors.New("size differs from the announced one")
 
+	// ErrExists says that there is an object under the key already, where a Put
+	// asked for none (PutOptions.IfAbsent). Nothing was changed.
+	ErrExists = errors.New("object exists already")
+
 	// ErrConflict says that a key is the folder of another object, or would need
 	// another object to be a folder, and that the backend cannot hold both.
 	ErrConflict = errors.New("key is both an object and a folder")

@@ -69,8 +69,12 @@ type PutOptions struct {
 	// zero value announces an empty body.
 	Size int64
 	// ContentType is the media type to serve the object with; backends that
-	// cannot keep it leave that to the extension of the key.
+	// cannot keep it leave that to the extension of the key (see MediaType).
 	ContentType string
+	// IfAbsent stores the object only where there is none under the key: else
+	// Put ends with ErrExists and changes nothing. Of several such puts for one
+	// key, at the same time and of several processes, one succeeds.
+	IfAbsent bool
 }
 
 // Info describes an object.

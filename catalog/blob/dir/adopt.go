@@ -33,7 +33,7 @@ func (s *Store) adopt(ctx context.Context, key, path string) (err error) {
 	defer func() { err = errors.Join(err, f.Close()) }()
 	linked, err := s.link(ctx, key, path, f, info)
 	if err == nil && !linked {
-		err = s.put(ctx, key, f, info.Size())
+		err = s.put(ctx, key, f, blob.PutOptions{Size: info.Size()})
 	}
 	if err != nil {
 		return err

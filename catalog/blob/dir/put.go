@@ -26,7 +26,7 @@ const (
 func (s *Store) Put(ctx context.Context, key string, body io.Reader, o blob.PutOptions) error {
 	err := errors.Join(blob.CheckKey(key), ctx.Err())
 	if err == nil {
-		err = s.put(ctx, key, body, o.Size)
+		err = s.put(ctx, key, body, o)
 	}
 	if err != nil {
 		return fmt.Errorf("put %s: %w", key, err)
@@ -34,17 +34,26 @@ func (s *Store) Put(ctx context.Context, key string, body io.Reader, o blob.PutO
 	return nil
 }
 
-func (s *Store) put(ctx context.Context, key string, body io.Reader, size int64) (err error) {
+func (s *Store) put(ctx context.Context, key string, body io.Reader, o blob.PutOptions) (err error) {
+	if o.IfAbsent {
+		// Looking first saves the writing; placeNew decides.
+		if _, err := s.root.Lstat(key); err == nil {
+			return s.taken(key)
+		}
+	}
 	t, err := s.newTemp()
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, t.discard()) }()
-	if err := t.fill(ctx, body, size); err != nil {
+	if err := t.fill(ctx, body, o.Size); err != nil {
 		return err
 	}
 	if err := ctx.Err(); err != nil {
 		return err
+	}
+	if o.IfAbsent {
+		return s.placeNew(t.name, key)
 	}
 	return s.place(t.name, key)
 }
@@ -98,11 +107,35 @@ func (r *ctxReader) Read(p []byte) (int, error) {
 
 // place renames a finished temporary file to its key and makes that durable.
 func (s *Store) place(name, key string) error {
+	return s.placeBy(s.root.Rename, name, key)
+}
+
+// placeNew gives a finished temporary file a key that must be free: a link
+// never replaces anything. The temporary name goes when the file is discarded.
+func (s *Store) placeNew(name, key string) error {
+	err := s.placeBy(s.root.Link, name, key)
+	if errors.Is(err, fs.ErrExist) {
+		return s.taken(key)
+	}
+	return err
+}
+
+// taken is the error of a key that must be free and is not.
+func (s *Store) taken(key string) error {
+	if s.isFolder(key) {
+		return blob.ErrConflict
+	}
+	return blob.ErrExists
+}
+
+// placeBy names a finished temporary file by move, which takes its name and the
+// key, in the folder of the key, and makes that durable.
+func (s *Store) placeBy(move func(name, key string) error, name, key string) error {
 	folder := path.Dir(key)
 	for try := 1; ; try++ {
 		err := s.root.MkdirAll(folder, folderMode)
 		if err == nil {
-			err = s.root.Rename(name, key)
+			err = move(name, key)
 		}
 		if err == nil {
 			// The folder may be gone already, with the object, by a concurrent

@@ -33,6 +33,7 @@ type Store struct {
 var (
 	_ blob.Store   = (*Store)(nil)
 	_ blob.Adopter = (*Store)(nil)
+	_ blob.Opener  = (*Store)(nil)
 )
 
 // Open opens the store in the folder root, makes the folder when there is
@@ -100,6 +101,16 @@ func (s *Store) Get(ctx context.Context, key string, r blob.Range) (io.ReadClose
 		return nil, errors.Join(fmt.Errorf("get %s: %w", key, err), f.Close())
 	}
 	return &reader{ctx: ctx, key: key, file: f, rest: io.NewSectionReader(f, offset, length)}, nil
+}
+
+// OpenObject opens the object; see blob.Opener. The reader is an *os.File, which
+// net/http can send without copying it through the process.
+func (s *Store) OpenObject(ctx context.Context, key string) (io.ReadSeekCloser, blob.Info, error) {
+	f, info, err := s.openObject(ctx, key)
+	if err != nil {
+		return nil, blob.Info{}, fmt.Errorf("open %s: %w", key, err)
+	}
+	return f, blob.Info{Key: key, Size: info.Size(), ModTime: info.ModTime()}, nil
 }
 
 // reader gives a range of an open object while its context lasts.
