@@ -99,7 +99,7 @@ func settle(end catalog.Attempt, cause error, retryAt func() time.Time) catalog.
 	}
 	switch {
 	case errors.Is(cause, ErrCanceled):
-		end.Ending, end.Failure, end.RunAt, end.Parts = catalog.EndCanceled, nil, time.Time{}, nil
+		end.Ending, end.Failure, end.RunAt, end.Parts, end.Result = catalog.EndCanceled, nil, time.Time{}, nil, nil
 	case end.Ending == catalog.EndWaiting:
 	case errors.Is(cause, ErrShutdown), errors.Is(cause, ErrCatalogAway):
 		end.Ending, end.Failure, end.RunAt = catalog.EndHandBack, nil, time.Time{}

@@ -139,13 +139,14 @@ func (a *attempt) beat(ctx context.Context) {
 }
 
 // end writes down how the attempt ended, again and again while the catalog cannot
-// be reached: the fence makes that safe. If it gives up, the heartbeat ends with
-// it and the sweeper takes the job over.
+// be reached: that is safe, because ending a claim twice changes nothing and another
+// claim's end is refused. If it gives up, the heartbeat ends with it and the sweeper
+// takes the job over.
 func (a *attempt) end(ctx context.Context, end catalog.Attempt) {
 	cfg := &a.w.cfg
 	ctx, stop := context.WithTimeout(ctx, cfg.EndPatience)
 	defer stop()
-	var refused, unsure bool
+	var refused bool
 	for wait := endWaitFirst; ; wait = min(2*wait, endWaitMost) {
 		call, stop := context.WithTimeout(ctx, cfg.CallTimeout)
 		job, err := cfg.Jobs.EndAttempt(call, a.claim, end)
@@ -155,9 +156,6 @@ func (a *attempt) end(ctx context.Context, end catalog.Attempt) {
 			cfg.Events.AttemptEnded(job, end, time.Since(a.began))
 			return
 		case errors.Is(err, catalog.ErrClaimLost), errors.Is(err, catalog.ErrNotFound):
-			if unsure && a.written(ctx, end) {
-				return
-			}
 			a.lost(err)
 			return
 		case errors.Is(err, catalog.ErrInvalid) && !refused:
@@ -165,7 +163,6 @@ func (a *attempt) end(ctx context.Context, end catalog.Attempt) {
 			end = catalog.Attempt{Ending: catalog.EndFailed, Failure: failure(KindPermanent, err.Error()), Usage: end.Usage}
 			continue
 		}
-		unsure = true
 		cfg.Events.Trouble(fmt.Errorf("end of an attempt at job %s: %w", a.job.ID, err))
 		select {
 		case <-a.over:
@@ -177,19 +174,6 @@ func (a *attempt) end(ctx context.Context, end catalog.Attempt) {
 		case <-time.After(wait):
 		}
 	}
-}
-
-// written reports whether an earlier try whose answer did not arrive has ended
-// the attempt: then nobody has raised the fence.
-func (a *attempt) written(ctx context.Context, end catalog.Attempt) bool {
-	call, stop := context.WithTimeout(ctx, a.w.cfg.CallTimeout)
-	defer stop()
-	job, err := a.w.cfg.Jobs.JobByID(call, a.job.ID)
-	if err != nil || job.Fence != a.claim.Fence {
-		return false
-	}
-	a.w.cfg.Events.AttemptEnded(job, end, time.Since(a.began))
-	return true
 }
 
 func (a *attempt) lost(err error) {
