@@ -114,11 +114,13 @@ func (c *processCmd) process(ctx context.Context, e env, d *data, cp *capture.Ca
 	defer bars.close()
 	return stage.Process(ctx, stage.Config{
 		Catalog: d.catalog, Blobs: d.blobs, Scratch: d.scratch, Software: version, Observer: bars,
-		Waiting:     func() { fmt.Fprintln(e.stderr, "rushes: another process works at this capture; waiting for it") },
-		Video:       transcode.VideoSettings{CRF: c.CRF, Preset: c.Preset},
-		Audio:       transcode.AudioSettings{BitRate: c.AudioBitrate},
-		StillFormat: transcode.StillFormat(c.ThumbnailFormat),
-		Chunk:       c.Chunk,
+		Waiting: func() { fmt.Fprintln(e.stderr, "rushes: another process works at this capture; waiting for it") },
+		Settings: stage.Settings{
+			Video:       transcode.VideoSettings{CRF: c.CRF, Preset: c.Preset},
+			Audio:       transcode.AudioSettings{BitRate: c.AudioBitrate},
+			StillFormat: transcode.StillFormat(c.ThumbnailFormat),
+			Chunk:       c.Chunk,
+		},
 	}, cp, uri)
 }
 
