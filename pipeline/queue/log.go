@@ -23,10 +23,11 @@ func (l redisLog) Printf(ctx context.Context, format string, args ...any) {
 // errors are either outages, or looks that the contract allows to be lost.
 type asynqLog struct{ log *slog.Logger }
 
-// level returns the level that saves Asynq the work for lines that nobody sees.
+// level returns the level that saves Asynq the work for lines that nobody sees. Its
+// own debug level says several times a second that there is nothing to do.
 func (l asynqLog) level() asynq.LogLevel {
 	if l.log.Enabled(context.Background(), slog.LevelDebug) {
-		return asynq.DebugLevel
+		return asynq.InfoLevel
 	}
 	return asynq.FatalLevel
 }

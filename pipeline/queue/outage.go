@@ -38,7 +38,8 @@ type outage struct {
 
 	mu      sync.Mutex
 	down    bool
-	since   time.Time
+	since   time.Time // when it went away
+	back    time.Time // when it came back last
 	tries   int
 	refusal time.Time // when a refused command was logged last
 }
@@ -56,11 +57,15 @@ func (o *outage) DialHook(next redis.DialHook) redis.DialHook {
 // ProcessHook sends one command.
 func (o *outage) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
 	return func(ctx context.Context, cmd redis.Cmder) error {
+		if isGreeting(cmd) {
+			return next(ctx, cmd)
+		}
 		if err := o.probe(ctx, next); err != nil {
 			return err
 		}
+		began := time.Now()
 		err := next(ctx, cmd)
-		o.note(ctx, err)
+		o.note(ctx, began, err)
 		return err
 	}
 }
@@ -69,15 +74,31 @@ func (o *outage) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
 func (o *outage) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
 	single := func(ctx context.Context, cmd redis.Cmder) error { return next(ctx, []redis.Cmder{cmd}) }
 	return func(ctx context.Context, cmds []redis.Cmder) error {
+		if len(cmds) == 0 || isGreeting(cmds[0]) {
+			return next(ctx, cmds)
+		}
 		if err := o.probe(ctx, single); err != nil {
 			for _, cmd := range cmds {
 				cmd.SetErr(err)
 			}
 			return err
 		}
+		began := time.Now()
 		err := next(ctx, cmds)
-		o.note(ctx, err)
+		o.note(ctx, began, err)
 		return err
+	}
+}
+
+// isGreeting tells whether go-redis itself sends the command, over a connection that
+// it has just opened for another one. That other one shows how it went; a PING in
+// front of the password would be refused.
+func isGreeting(cmd redis.Cmder) bool {
+	switch cmd.Name() {
+	case "hello", "auth", "select", "client", "readonly":
+		return true
+	default:
+		return false
 	}
 }
 
@@ -101,25 +122,27 @@ func (o *outage) probe(ctx context.Context, send redis.ProcessHook) error {
 	if !down {
 		return nil
 	}
+	began := time.Now()
 	err := send(ctx, redis.NewStatusCmd(ctx, "ping"))
-	o.note(ctx, err)
+	o.note(ctx, began, err)
 	return err
 }
 
-// note takes down how a command ended, and pauses after one that failed.
-func (o *outage) note(ctx context.Context, err error) {
+// note takes down how a command ended that began then, and pauses after one that
+// failed. What began before Redis went, or came back, says nothing new.
+func (o *outage) note(ctx context.Context, began time.Time, err error) {
 	var pause time.Duration
 	switch {
 	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded), errors.Is(err, errEnding):
 		return // says nothing of Redis
 	case isAnswer(err):
-		o.up()
+		o.up(began)
 		return
 	case isRefusal(err):
 		o.refused(err)
 		pause = time.Second
 	default:
-		pause = o.away(err)
+		pause = o.away(began, err)
 	}
 	timer := time.NewTimer(pause)
 	defer timer.Stop()
@@ -130,20 +153,23 @@ func (o *outage) note(ctx context.Context, err error) {
 	}
 }
 
-func (o *outage) up() {
+func (o *outage) up(began time.Time) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	if !o.down {
+	if !o.down || began.Before(o.since) {
 		return
 	}
-	o.down = false
+	o.down, o.back = false, time.Now()
 	o.log.Info("Redis is back", "redis", o.url, "away", time.Since(o.since).Round(time.Millisecond), "tries", o.tries)
 }
 
 // away counts a failure and returns how long to pause.
-func (o *outage) away(err error) time.Duration {
+func (o *outage) away(began time.Time, err error) time.Duration {
 	o.mu.Lock()
 	defer o.mu.Unlock()
+	if !o.down && began.Before(o.back) {
+		return firstPause
+	}
 	if !o.down {
 		o.down, o.since, o.tries = true, time.Now(), 0
 		o.counts.outages.Add(1)
