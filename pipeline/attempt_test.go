@@ -50,7 +50,9 @@ func TestAttemptOf(t *testing.T) {
 	now := time.Date(2026, 11, 22, 21, 0, 0, 0, time.UTC)
 	backoff := Backoff{Random: func(n int64) int64 { return n - 1 }}
 	job := catalog.Job{Attempts: 3}
-	fail := func(kind, message string) *catalog.AssetError { return &catalog.AssetError{Kind: kind, Message: message} }
+	fail := func(kind, message string) *catalog.AssetError {
+		return &catalog.AssetError{Kind: kind, Message: message}
+	}
 	for _, tt := range []struct {
 		name string
 		err  error

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -30,7 +31,6 @@ type house struct {
 	t     *testing.T
 	store *sqlstore.Store
 	queue *bell
-	stop  context.CancelFunc
 }
 
 // inHouse runs fn in a bubble with a catalog, a queue, two dispatchers and two
@@ -40,7 +40,6 @@ func inHouse(t *testing.T, fn func(t *testing.T, h *house)) {
 	synctest.Test(t, func(t *testing.T) {
 		h := &house{t: t, store: openStore(t), queue: &bell{tickets: make(map[string]Ticket)}}
 		ctx, cancel := context.WithCancel(t.Context())
-		h.stop = cancel
 		var wg sync.WaitGroup
 		for range 2 {
 			d, err := NewDispatcher(DispatcherConfig{Outbox: h.store, Queue: h.queue, Batch: 7, OnError: h.unexpected})
@@ -50,9 +49,9 @@ func inHouse(t *testing.T, fn func(t *testing.T, h *house)) {
 			wg.Go(func() { h.unexpected(d.Run(ctx)) })
 			wg.Go(func() { h.unexpected(s.Run(ctx)) })
 		}
+		defer wg.Wait()
+		defer cancel()
 		fn(t, h)
-		cancel()
-		wg.Wait()
 	})
 }
 
@@ -184,7 +183,8 @@ func (l *ledger) counts() [3]int {
 // bell is a queue in this process that does what queues do: with faults it loses
 // tickets, gives them out twice and late.
 type bell struct {
-	faults *rand.Rand // nil for none; under mu
+	faults *rand.Rand  // nil for none; under mu
+	deaf   atomic.Bool // shows nobody anything
 
 	mu      sync.Mutex
 	tickets map[string]Ticket
@@ -237,7 +237,7 @@ func (b *bell) wipe() {
 func (b *bell) take() (Ticket, time.Duration, bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if len(b.ready) == 0 {
+	if len(b.ready) == 0 || b.deaf.Load() {
 		return Ticket{}, 0, false
 	}
 	t := b.ready[0]

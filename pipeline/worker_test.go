@@ -174,13 +174,13 @@ func TestCancel(t *testing.T) {
 		state catalog.JobState // in which it is canceled
 		runAt time.Duration
 	}{
-		"queued":          {takes(0), catalog.JobQueued, time.Hour},
+		"queued":          {takes(0), catalog.JobQueued, 20 * time.Second},
 		"running":         {takes(time.Hour), catalog.JobRunning, 0},
 		"ends otherwise":  {cutOff(catalog.EndFailed), catalog.JobRunning, 0},
 		"wants to retry":  {cutOff(catalog.EndRetry), catalog.JobRunning, 0},
 		"waits for parts": {fanOut(takes(time.Hour)), catalog.JobWaiting, 0},
 		"parts are late": {fanOut(func(_ context.Context, j catalog.Job, _ catalog.Claim) catalog.Attempt {
-			return AttemptOf(&NotReadyError{After: time.Hour, Err: errors.New("no")}, j, Backoff{}, time.Now())
+			return AttemptOf(&NotReadyError{After: 20 * time.Second, Err: errors.New("no")}, j, Backoff{}, time.Now())
 		}), catalog.JobWaiting, 0},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -193,7 +193,7 @@ func TestCancel(t *testing.T) {
 				_, err := h.store.CancelJob(t.Context(), id)
 				require.NoError(t, err)
 				h.until(id, 5*time.Second, catalog.JobCanceled)
-				sleep(t.Context(), 2*time.Hour)
+				sleep(t.Context(), 40*time.Second)
 				require.Equal(t, catalog.JobCanceled, h.job(id).State, "that is final")
 				for _, part := range partsOf(h, id) {
 					require.Equal(t, catalog.JobCanceled, h.job(part).State)
