@@ -92,8 +92,8 @@ func TestDelay(t *testing.T) {
 	p := defaultPace()
 	for range 100 {
 		d := p.delay(0, errLater, nil)
-		require.GreaterOrEqual(t, d, time.Second)
-		require.Less(t, d, 2*time.Second)
+		require.GreaterOrEqual(t, d, p.later)
+		require.Less(t, d, p.later+p.jitter)
 	}
 }
 

@@ -344,3 +344,25 @@ func TestServeRefusesOptions(t *testing.T) {
 	}
 	require.False(t, errors.Is(q.Close(), context.Canceled))
 }
+
+// TestDefaultPace wants a ticket that was put back to come again within seconds, not
+// at once and not after Asynq's own backoff.
+func TestDefaultPace(t *testing.T) {
+	t.Parallel()
+	eachBroker(t, func(t *testing.T, at URL) {
+		q, _ := newQueue(t, at)
+		q.pace = defaultPace()
+		require.NoError(t, q.Enqueue(t.Context(), tickets("default", 1)))
+		shown := make(chan time.Time, 2)
+		serve(t, q, ServeOptions{}, func(context.Context, string) pipeline.Look {
+			shown <- time.Now()
+			if len(shown) == 2 {
+				return pipeline.Taken
+			}
+			return pipeline.Later
+		})
+		require.Eventually(t, func() bool { return q.Counts() == Counts{Taken: 1, Later: 1} }, patience, 10*time.Millisecond)
+		first, second := <-shown, <-shown
+		require.Less(t, second.Sub(first), 8*time.Second)
+	})
+}
