@@ -10,26 +10,31 @@ import (
 // maxMoovBytes is the largest moov or moof that is read: the tables of a week of pictures take less.
 const maxMoovBytes = 64 << 20
 
+// mostOversized is how many samples in a row may be too large: a few bytes of a table can promise billions.
+const mostOversized = 1000
+
 // MP4Reader reads one track of an MP4 file, progressive or fragmented or both (ISO/IEC 14496-12). Only the tables are
 // held, as they lie in the file. A torn fragmented file gives the samples that are whole.
 type MP4Reader struct {
 	noted
-	f       FileReader
-	cfg     ReaderConfig
-	track   *mp4Track
-	avc     *lengthPrefixed
-	window  atWindow
-	at      int64 // of the next box at the top level
-	part    *mp4Fragment
-	begun   mp4Place
-	tables  bool // the samples of moov are still being read
-	dts     int64
-	first   int64
-	started bool
-	done    bool
-	unit    Unit
-	scratch []byte
-	stats   ReadStats
+	f      FileReader
+	cfg    ReaderConfig
+	track  *mp4Track
+	avc    *lengthPrefixed
+	window atWindow
+	at     int64 // of the next box at the top level
+	part   *mp4Fragment
+	begun  mp4Place
+	// oversized counts such samples in a row.
+	oversized int
+	tables    bool // the samples of moov are still being read
+	dts       int64
+	first     int64
+	started   bool
+	done      bool
+	unit      Unit
+	scratch   []byte
+	stats     ReadStats
 }
 
 func newMP4Reader(f FileReader, cfg ReaderConfig) (*MP4Reader, error) {
@@ -137,8 +142,13 @@ func (r *MP4Reader) Next() (*Unit, error) {
 		r.dts = m.dts + m.duration
 		if m.size > maxUnitBytes {
 			r.log.add(DefectOversizedUnit, "a sample at byte %d says it has %d bytes", m.offset, m.size)
+			if r.oversized++; r.oversized > mostOversized {
+				r.done = true
+				break
+			}
 			continue
 		}
+		r.oversized = 0
 		if m.offset < 0 || m.offset+m.size > r.cfg.Size {
 			r.done = true
 			r.stats.TornBytes = max(r.cfg.Size-max(m.offset, 0), 0)

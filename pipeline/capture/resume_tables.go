@@ -32,7 +32,7 @@ func (r *MP4Reader) resume(u *unpacker) error {
 	at, ok := u.place(pointMP4, r.cfg.Size)
 	tables, inPart, taken, before := u.bool(), u.bool(), u.number(), u.within(maxTicks)
 	r.dts, r.first, r.started = u.int(), u.int(), u.bool()
-	if !ok || u.bad || tables && inPart {
+	if !ok || u.bad || tables && inPart || int64(taken) > r.cfg.Size+maxMoovBytes {
 		return errBadPoint
 	}
 	r.at, r.tables = at, tables
