@@ -157,6 +157,9 @@ func (t tx) move(ctx context.Context, old, next sqlitedb.Job) (sqlitedb.Job, err
 	if final {
 		next.FinishedAt, next.CancelRequested, next.RunAt = t.now, 0, old.RunAt
 	}
+	if next.State == string(catalog.JobCanceled) {
+		next.ErrorKind, next.ErrorMessage = "", ""
+	}
 	row, err := t.MoveJob(ctx, sqlitedb.MoveJobParams{
 		State: next.State, Fence: next.Fence, Attempts: next.Attempts, Takeovers: next.Takeovers,
 		Progress: next.Progress, CancelRequested: next.CancelRequested, Defects: next.Defects,

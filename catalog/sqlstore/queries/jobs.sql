@@ -166,7 +166,7 @@ WHERE parent_id <> '' AND parent_id = sqlc.arg(parent_id)
 -- name: CancelQueuedParts :execrows
 UPDATE jobs
 SET state = 'canceled', finished_at = sqlc.arg(now), updated_at = sqlc.arg(now),
-    ticket_id = '', ticket_at = 0
+    error_kind = '', error_message = '', ticket_id = '', ticket_at = 0
 WHERE parent_id <> '' AND parent_id = sqlc.arg(parent_id) AND state IN ('queued', 'waiting');
 
 -- name: CancelRunningParts :execrows

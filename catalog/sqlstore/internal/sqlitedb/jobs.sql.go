@@ -189,7 +189,7 @@ func (q *Queries) BeginJob(ctx context.Context, arg BeginJobParams) (Job, error)
 const cancelQueuedParts = `-- name: CancelQueuedParts :execrows
 UPDATE jobs
 SET state = 'canceled', finished_at = ?1, updated_at = ?1,
-    ticket_id = '', ticket_at = 0
+    error_kind = '', error_message = '', ticket_id = '', ticket_at = 0
 WHERE parent_id <> '' AND parent_id = ?2 AND state IN ('queued', 'waiting')
 `
 
