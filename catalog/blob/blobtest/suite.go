@@ -44,6 +44,9 @@ func Run(t *testing.T, newStore func(t *testing.T) blob.Store) {
 		{"ListStops", testListStops},
 		{"Delete", testDelete},
 		{"Adopt", testAdopt},
+		{"IfAbsent", testIfAbsent},
+		{"PutFile", testPutFile},
+		{"OpenObject", testOpenObject},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()

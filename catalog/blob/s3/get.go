@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/http"
 	"strconv"
 	"strings"
 	"time"
@@ -97,7 +98,7 @@ func (r *reader) open() error {
 	output, err := r.store.client.GetObject(ctx, input)
 	if err != nil {
 		cancel(nil)
-		if r.etag != "" && errorCode(err) == "PreconditionFailed" {
+		if r.etag != "" && isStatus(err, http.StatusPreconditionFailed) {
 			return fmt.Errorf("the object was replaced: %w", err)
 		}
 		return r.store.translate(r.ctx, err)
@@ -160,21 +161,22 @@ func (r *reader) Read(p []byte) (int, error) {
 		}
 		n, err := r.readBody(p)
 		r.next += int64(n)
-		switch {
-		case errors.Is(err, io.EOF) && r.next == r.end:
-			return n, io.EOF
-		case n > 0 || err == nil:
+		if err == nil || errors.Is(err, io.EOF) {
 			if n > 0 {
 				r.failures = 0
 			}
-			if err != nil {
-				r.drop()
-			}
-			return n, nil
+			return n, err
 		}
 		r.drop()
+		if n > 0 {
+			r.failures = 0
+		}
+		// With all bytes there the error is that of their checksum.
 		if r.failures++; r.failures >= r.store.config.MaxAttempts || r.next == r.end || r.etag == "" || r.ctx.Err() != nil {
-			return 0, fmt.Errorf("read %s from byte %d: %w", r.key, r.next, r.store.translate(r.ctx, err))
+			return n, fmt.Errorf("read %s from byte %d: %w", r.key, r.next, r.store.translate(r.ctx, err))
+		}
+		if n > 0 {
+			return n, nil
 		}
 	}
 }

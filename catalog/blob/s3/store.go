@@ -143,6 +143,8 @@ func newRetryer(cfg Config) aws.Retryer {
 			// Bytes that were damaged on the way, and a race that AWS asks to repeat.
 			"BadDigest": {}, "IncompleteBody": {}, "XAmzContentSHA256Mismatch": {}, "XAmzContentChecksumMismatch": {},
 			"OperationAborted": {}, "ConditionalRequestConflict": {},
+			// Stores on top of a file system say so too when a folder goes away beside.
+			"ExistingObjectIsDirectory": {},
 		}})
 	})
 }
