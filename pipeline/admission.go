@@ -23,20 +23,28 @@ type Capacity struct {
 // off for ever. A cost that is larger than the whole machine is admitted when
 // nothing else runs, and then alone.
 //
-// It is safe for concurrent use. The zero value has no capacity and admits one
-// job at a time.
+// It is safe for concurrent use. The zero value has no capacity: whatever costs
+// anything runs alone.
 type Admission struct {
 	capacity Capacity
 
 	mu    sync.Mutex
 	used  Capacity
 	held  int       // admitted and not released
+	alone bool      // who is admitted is larger than the machine
 	queue list.List // of *applicant, the first one longest
+}
+
+// weight is what a cost counts for: the whole machine, and alone, if it is larger
+// in either way.
+type weight struct {
+	Capacity
+	alone bool
 }
 
 // applicant waits for room.
 type applicant struct {
-	cost     Capacity
+	weight   weight
 	admitted chan struct{} // closed when it has got it
 }
 
@@ -61,14 +69,14 @@ func (a *Admission) Acquire(ctx context.Context, cost catalog.Cost) error {
 	if err := ctx.Err(); err != nil {
 		return notAdmitted(cost, err)
 	}
-	weight := a.weigh(cost)
+	mine := a.weigh(cost)
 	a.mu.Lock()
-	if a.queue.Len() == 0 && a.fits(weight) {
-		a.take(weight)
+	if a.queue.Len() == 0 && a.fits(mine) {
+		a.take(mine)
 		a.mu.Unlock()
 		return nil
 	}
-	me := &applicant{cost: weight, admitted: make(chan struct{})}
+	me := &applicant{weight: mine, admitted: make(chan struct{})}
 	place := a.queue.PushBack(me)
 	a.mu.Unlock()
 
@@ -81,7 +89,7 @@ func (a *Admission) Acquire(ctx context.Context, cost catalog.Cost) error {
 	defer a.mu.Unlock()
 	select {
 	case <-me.admitted: // in the same moment: it goes back
-		a.give(weight)
+		a.give(mine)
 	default:
 		a.queue.Remove(place)
 	}
@@ -92,13 +100,13 @@ func (a *Admission) Acquire(ctx context.Context, cost catalog.Cost) error {
 // TryAcquire takes the cost if there is room and nobody waits, and reports
 // whether it did.
 func (a *Admission) TryAcquire(cost catalog.Cost) bool {
-	weight := a.weigh(cost)
+	mine := a.weigh(cost)
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if a.queue.Len() > 0 || !a.fits(weight) {
+	if a.queue.Len() > 0 || !a.fits(mine) {
 		return false
 	}
-	a.take(weight)
+	a.take(mine)
 	return true
 }
 
@@ -118,45 +126,43 @@ func (a *Admission) Waiting() int {
 	return a.queue.Len()
 }
 
-// weigh returns what a cost counts for: the whole machine if it is larger in
-// either way.
-func (a *Admission) weigh(cost catalog.Cost) Capacity {
+func (a *Admission) weigh(cost catalog.Cost) weight {
 	if cost.CPU > a.capacity.CPU || cost.Memory > a.capacity.Memory {
-		return a.capacity
+		return weight{a.capacity, true}
 	}
-	return Capacity{CPU: max(cost.CPU, 0), Memory: max(cost.Memory, 0)}
+	return weight{Capacity{CPU: max(cost.CPU, 0), Memory: max(cost.Memory, 0)}, false}
 }
 
-// fits reports whether there is room. Who needs the whole machine waits for those
-// that cost nothing, too.
-func (a *Admission) fits(weight Capacity) bool {
-	if weight == a.capacity {
+func (a *Admission) fits(w weight) bool {
+	if w.alone || a.alone {
 		return a.held == 0
 	}
-	return weight.CPU <= a.capacity.CPU-a.used.CPU && weight.Memory <= a.capacity.Memory-a.used.Memory
+	return w.CPU <= a.capacity.CPU-a.used.CPU && w.Memory <= a.capacity.Memory-a.used.Memory
 }
 
-func (a *Admission) take(weight Capacity) {
+func (a *Admission) take(w weight) {
 	a.held++
-	a.used.CPU += weight.CPU
-	a.used.Memory += weight.Memory
+	a.alone = w.alone
+	a.used.CPU += w.CPU
+	a.used.Memory += w.Memory
 }
 
-func (a *Admission) give(weight Capacity) {
+func (a *Admission) give(w weight) {
 	a.held--
-	a.used.CPU -= weight.CPU
-	a.used.Memory -= weight.Memory
+	a.alone = false // who is alone gives back alone
+	a.used.CPU -= w.CPU
+	a.used.Memory -= w.Memory
 }
 
 // admit lets in from the front of the queue as many as fit.
 func (a *Admission) admit() {
 	for first := a.queue.Front(); first != nil; first = a.queue.Front() {
 		next, ok := first.Value.(*applicant)
-		if !ok || !a.fits(next.cost) {
+		if !ok || !a.fits(next.weight) {
 			return
 		}
 		a.queue.Remove(first)
-		a.take(next.cost)
+		a.take(next.weight)
 		close(next.admitted)
 	}
 }

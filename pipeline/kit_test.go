@@ -99,7 +99,7 @@ func (h *house) until(id string, most time.Duration, states ...catalog.JobState)
 	began := time.Now()
 	for !slices.Contains(states, h.job(id).State) {
 		require.Less(h.t, time.Since(began), most, "job is still %s", h.job(id).State)
-		sleep(h.t.Context(), 100*time.Millisecond)
+		sleep(h.t.Context(), max(100*time.Millisecond, most/600))
 	}
 	return time.Since(began)
 }
@@ -253,7 +253,7 @@ func (b *bell) serve(ctx context.Context, w *Worker) {
 	for ctx.Err() == nil {
 		t, delay, ok := b.take()
 		if !ok {
-			sleep(ctx, 100*time.Millisecond)
+			sleep(ctx, 250*time.Millisecond)
 			continue
 		}
 		sleep(ctx, delay)

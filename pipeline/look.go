@@ -21,10 +21,9 @@ type place struct {
 	// settled is closed when answer is known.
 	settled chan struct{}
 	answer  Look
-	// watchers is how many tickets wait with the place; expire ends a place without
-	// any. Both belong to the worker's lock.
+	// watchers is how many tickets wait with the place; it belongs to the worker's
+	// lock.
 	watchers int
-	expire   *time.Timer
 }
 
 // Look answers a ticket: it claims the job if it waits to run and the machine has
@@ -56,7 +55,7 @@ func (w *Worker) Look(ctx context.Context, jobID string) Look {
 	case <-timer.C:
 	case <-ctx.Done():
 	}
-	if !w.leave(p) {
+	if !w.leave(ctx, p) {
 		return Later
 	}
 	if p.answer == Taken {
@@ -110,9 +109,6 @@ func (w *Worker) join(ctx context.Context, job catalog.Job) *place {
 	}
 	if p := w.places[job.ID]; p != nil {
 		p.watchers++
-		if p.expire != nil {
-			p.expire.Stop()
-		}
 		return p
 	}
 	// The line outlives the ticket; Stop ends it through the scope.
@@ -134,12 +130,11 @@ func (w *Worker) join(ctx context.Context, job catalog.Job) *place {
 }
 
 // leave ends a ticket's wait with a place and reports whether the place is
-// settled. Without any ticket the place is given up, but for one, which may stay
-// for as long again as two tickets wait: a job that needs most of the machine
-// would else lose its turn to small ones again and again, because no ticket waits
-// for hours. Its goroutine claims the job when its turn comes; its ticket is free
-// for other workers in the meantime.
-func (w *Worker) leave(p *place) (settled bool) {
+// settled. Without any ticket the place is given up, but for one, which is kept: a
+// job that needs most of the machine would else lose its turn to small ones again
+// and again, because no ticket waits for hours. Its goroutine claims the job when
+// its turn comes; its ticket is free for other workers in the meantime.
+func (w *Worker) leave(ctx context.Context, p *place) (settled bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	p.watchers--
@@ -149,18 +144,37 @@ func (w *Worker) leave(p *place) (settled bool) {
 	default:
 	}
 	switch {
-	case p.watchers > 0:
-	case w.kept == nil || w.kept == p:
+	case p.watchers > 0 || w.kept == p:
+	case w.kept == nil:
 		w.kept = p
-		if p.expire == nil {
-			p.expire = time.AfterFunc(2*w.cfg.Wait, p.cancel)
-		} else {
-			p.expire.Reset(2 * w.cfg.Wait)
+		ctx, leave := w.looks.enter(context.WithoutCancel(ctx))
+		if !w.start(func() { defer leave(); w.keep(ctx, p) }) {
+			leave()
 		}
 	default:
 		p.cancel()
 	}
 	return false
+}
+
+// keep gives a kept place up when its job does not wait any more: another worker
+// has it, or it was canceled.
+func (w *Worker) keep(ctx context.Context, p *place) {
+	ticker := time.NewTicker(w.cfg.Wait)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-p.settled:
+			return
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+		}
+		if _, answer := w.read(ctx, p.job.ID); answer != nil && *answer == Taken {
+			p.cancel()
+			return
+		}
+	}
 }
 
 // queueUp waits for room, claims the job and makes the attempt. ctx is that of the
@@ -216,9 +230,6 @@ func (w *Worker) claim(ctx context.Context, p *place) (_ catalog.Job, answer Loo
 func (w *Worker) settlePlace(p *place, answer Look) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if p.expire != nil {
-		p.expire.Stop()
-	}
 	if w.kept == p {
 		w.kept = nil
 	}
