@@ -21,7 +21,10 @@ import (
 	"rushes/pipeline"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	redis.SetLogger(redisLog{slog.New(slog.DiscardHandler)}) // helpers connect before any New
+	goleak.VerifyTestMain(m)
+}
 
 // patience is how long tests wait for something that takes milliseconds.
 const patience = 20 * time.Second
