@@ -1,0 +1,563 @@
+package api_test
+
+import (
+	"bytes"
+	"context"
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
+
+	"rushes/catalog"
+	"rushes/catalog/api"
+	"rushes/catalog/blob"
+	"rushes/catalog/blob/dir"
+	"rushes/catalog/sqlstore"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+const (
+	defaultApp = "default"
+	otherApp   = "other"
+	linkSecret = "the key that signs the addresses"
+)
+
+// world is a service over a real catalog and a real folder of objects.
+type world struct {
+	t        testing.TB
+	store    *sqlstore.Store
+	objects  *dir.Store
+	catalog  *owned
+	keys     keyring
+	once     *rows
+	files    *fileServer
+	actions  *actions
+	config   api.Config
+	log      *lockedBuffer
+	server   *httptest.Server
+	captures int
+
+	mu  sync.Mutex
+	now time.Time
+}
+
+// newWorld starts the service; change may alter its configuration first.
+func newWorld(t testing.TB, change ...func(*api.Config)) *world {
+	t.Helper()
+	w := &world{t: t, log: &lockedBuffer{}, now: time.Now().Truncate(time.Second)}
+	var err error
+	w.store, err = sqlstore.Open(t.Context(), sqlstore.Config{Path: filepath.Join(t.TempDir(), "catalog.db"), Now: w.clock})
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, w.store.Close()) })
+	w.objects, err = dir.Open(filepath.Join(t.TempDir(), "objects"))
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, w.objects.Close()) })
+	w.catalog = &owned{Store: w.store, rooms: map[string]string{}, jobs: map[string]string{}}
+	w.keys = keyring{
+		"key-a": {AccessKey: "key-a", AppID: defaultApp, Secret: "secret of the default app 0123456789"},
+		"key-b": {AccessKey: "key-b", AppID: otherApp, Secret: "secret of the other app 0123456789"},
+	}
+	w.once = &rows{rows: map[[2]string]api.Request{}}
+	w.actions = &actions{world: w}
+	w.files = &fileServer{world: w}
+	handler := &latest{}
+	w.server = httptest.NewServer(handler)
+	t.Cleanup(w.server.Close)
+	w.config = api.Config{
+		Catalog: w.catalog, Actions: w.actions, Keys: w.keys, Idempotency: w.once,
+		Objects: w.objects, Presigner: w.files,
+		PublicURL: w.server.URL, LinkKeys: []catalog.Secret{linkSecret},
+		Files: w.files, FilesPath: "/v2/files/",
+		Rate: 1e6, Burst: 1e6,
+		Log: slog.New(slog.NewJSONHandler(w.log, nil)), Now: w.clock,
+	}
+	for _, c := range change {
+		c(&w.config)
+	}
+	handler.Handler, err = api.New(w.config)
+	require.NoError(t, err)
+	return w
+}
+
+type latest struct{ http.Handler }
+
+func (w *world) clock() time.Time {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.now
+}
+
+func (w *world) pass(d time.Duration) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.now = w.now.Add(d)
+}
+
+// capture is a job of a capture that the test made up.
+func (w *world) capture(app, room, source string) catalog.Job {
+	w.t.Helper()
+	w.captures++
+	job, _, err := w.store.AddJob(context.Background(), catalog.Job{
+		CaptureKey: fmt.Sprint("capture-", w.captures), CaptureURI: fmt.Sprint("captures/", w.captures),
+		RoomID: room, SessionID: "session-of-" + room, Source: source,
+		StartedAt: w.clock().Add(-time.Hour), StoppedAt: w.clock(),
+	}, true)
+	require.NoError(w.t, err)
+	w.catalog.give(job, app)
+	return job
+}
+
+// finish runs a job to its end with the given assets.
+func (w *world) finish(job catalog.Job, assets ...catalog.Asset) []catalog.Asset {
+	w.t.Helper()
+	ctx := context.Background()
+	claimed, err := w.store.ClaimJob(ctx, job.ID, "worker")
+	require.NoError(w.t, err)
+	claim := catalog.Claim{JobID: job.ID, Fence: claimed.Fence}
+	for i := range assets {
+		assets[i].RoomID, assets[i].SessionID = job.RoomID, job.SessionID
+		if assets[i].Key == "" {
+			assets[i].Key = catalog.AssetKey(job.CaptureKey, assets[i].Type, strconv.Itoa(i))
+		}
+	}
+	registered, err := w.store.RegisterAssets(ctx, claim, assets)
+	require.NoError(w.t, err)
+	_, err = w.store.EndAttempt(ctx, claim, catalog.Attempt{Ending: catalog.EndCompleted})
+	require.NoError(w.t, err)
+	return registered
+}
+
+// file puts an object and returns a completed asset of it.
+func (w *world) file(kind catalog.AssetType, key string, content []byte) catalog.Asset {
+	w.t.Helper()
+	w.put(key, content)
+	return catalog.Asset{
+		Type: kind, Status: catalog.AssetCompleted, Path: key, Size: int64(len(content)),
+		Duration: 55*time.Second + 400*time.Millisecond, StartedAt: w.clock().Add(-time.Hour),
+		Metadata: catalog.Metadata{Resolution: &catalog.Resolution{Width: 1280, Height: 720}},
+	}
+}
+
+func (w *world) put(key string, content []byte) {
+	w.t.Helper()
+	require.NoError(w.t, w.objects.Put(context.Background(), key, bytes.NewReader(content), blob.PutOptions{Size: int64(len(content))}))
+}
+
+// owned is the real catalog with the rows that say whose what is.
+type owned struct {
+	*sqlstore.Store
+	mu    sync.Mutex
+	rooms map[string]string
+	jobs  map[string]string
+}
+
+var _ api.Catalog = (*owned)(nil)
+
+func (o *owned) give(j catalog.Job, app string) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.jobs[j.ID] = app
+	if o.rooms[j.RoomID] == "" {
+		o.rooms[j.RoomID] = app
+	}
+}
+
+func (o *owned) AppOfJob(_ context.Context, id string) (string, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if app := o.jobs[id]; app != "" {
+		return app, nil
+	}
+	return defaultApp, nil
+}
+
+func (o *owned) AppOfRoom(_ context.Context, id string) (string, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if app := o.rooms[id]; app != "" {
+		return app, nil
+	}
+	return "", catalog.ErrNotFound
+}
+
+// pick reads list after list until there are enough that fit.
+func pick[T any](limit int, after string, id func(T) string, list func(after string) ([]T, error), fits func(T) bool) ([]T, error) {
+	var picked []T
+	for {
+		found, err := list(after)
+		if err != nil {
+			return nil, err
+		}
+		for _, x := range found {
+			if after = id(x); fits(x) {
+				if picked = append(picked, x); len(picked) == limit {
+					return picked, nil
+				}
+			}
+		}
+		if len(found) < limit {
+			return picked, nil
+		}
+	}
+}
+
+func (o *owned) ListAssetsOfApp(ctx context.Context, app string, f catalog.Filter) ([]catalog.Asset, error) {
+	return pick(f.Limit, f.After, func(a catalog.Asset) string { return a.ID },
+		func(after string) ([]catalog.Asset, error) {
+			f.After = after
+			return o.ListAssets(ctx, f)
+		},
+		func(a catalog.Asset) bool {
+			owner, _ := o.AppOfJob(ctx, a.JobID)
+			return owner == app
+		})
+}
+
+func (o *owned) ListJobsOfApp(ctx context.Context, app string, f catalog.JobFilter) ([]catalog.Job, error) {
+	return o.pickJobs(ctx, app, f, func(catalog.Job) bool { return true })
+}
+
+func (o *owned) pickJobs(ctx context.Context, app string, f catalog.JobFilter, fits func(catalog.Job) bool) ([]catalog.Job, error) {
+	return pick(f.Limit, f.After, func(j catalog.Job) string { return j.ID },
+		func(after string) ([]catalog.Job, error) {
+			f.After = after
+			return o.ListJobs(ctx, f)
+		},
+		func(j catalog.Job) bool {
+			owner, _ := o.AppOfJob(ctx, j.ID)
+			return owner == app && fits(j)
+		})
+}
+
+func (o *owned) ListRecordings(ctx context.Context, app string, f api.RecordingFilter) ([]catalog.Job, error) {
+	return o.pickJobs(ctx, app, catalog.JobFilter{Kind: catalog.CaptureJob, RoomID: f.RoomID, After: f.After, Limit: f.Limit},
+		func(j catalog.Job) bool {
+			return j.Generation == 0 && (j.Source == "live-stream") == f.Live &&
+				(f.SessionID == "" || f.SessionID == j.SessionID) &&
+				(len(f.States) == 0 || slices.Contains(f.States, j.State))
+		})
+}
+
+func (o *owned) AssetsOfCapture(ctx context.Context, captureKey string) ([]catalog.Asset, error) {
+	jobs, err := o.ListJobs(ctx, catalog.JobFilter{Kind: catalog.CaptureJob})
+	if err != nil {
+		return nil, err
+	}
+	var assets []catalog.Asset
+	for _, j := range jobs {
+		if j.CaptureKey != captureKey {
+			continue
+		}
+		found, err := o.ListAssets(ctx, catalog.Filter{JobID: j.ID})
+		if err != nil {
+			return nil, err
+		}
+		assets = append(assets, found...)
+	}
+	slices.SortFunc(assets, func(a, b catalog.Asset) int { return strings.Compare(a.ID, b.ID) })
+	return assets, nil
+}
+
+func (o *owned) AssetTypesOfCaptures(ctx context.Context, keys []string) (map[string][]catalog.AssetType, error) {
+	types := map[string][]catalog.AssetType{}
+	for _, key := range keys {
+		assets, err := o.AssetsOfCapture(ctx, key)
+		if err != nil {
+			return nil, err
+		}
+		for _, a := range assets {
+			types[key] = append(types[key], a.Type)
+		}
+	}
+	return types, nil
+}
+
+type keyring map[string]api.Key
+
+func (k keyring) KeyByAccessKey(_ context.Context, accessKey string) (api.Key, error) {
+	if key, ok := k[accessKey]; ok {
+		return key, nil
+	}
+	return api.Key{}, fmt.Errorf("access key: %w", catalog.ErrNotFound)
+}
+
+// rows keeps the answers to idempotency keys, as a table would.
+type rows struct {
+	mu   sync.Mutex
+	rows map[[2]string]api.Request
+}
+
+func (s *rows) Reserve(_ context.Context, r api.Request, stale, expired time.Time) (api.Request, bool, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	id := [2]string{r.AppID, r.Key}
+	old, there := s.rows[id]
+	if there && !old.CreatedAt.Before(expired) && (old.Status != 0 || !old.CreatedAt.Before(stale)) {
+		return old, false, nil
+	}
+	s.rows[id] = r
+	return r, true, nil
+}
+
+func (s *rows) Answer(_ context.Context, r api.Request) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if id := [2]string{r.AppID, r.Key}; s.rows[id].Holder == r.Holder {
+		r.Body = bytes.Clone(r.Body)
+		s.rows[id] = r
+	}
+	return nil
+}
+
+func (s *rows) Release(_ context.Context, r api.Request) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	id := [2]string{r.AppID, r.Key}
+	if old := s.rows[id]; old.Holder == r.Holder && old.Status == 0 {
+		delete(s.rows, id)
+	}
+	return nil
+}
+
+// actions does what pipeline does, without media: the address of a capture
+// says its room.
+type actions struct {
+	world *world
+	mu    sync.Mutex
+	calls []string
+	block chan struct{} // where it is set, Enqueue waits for it
+	panic bool
+}
+
+func (a *actions) note(call string) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.calls = append(a.calls, call)
+}
+
+func (a *actions) Enqueue(ctx context.Context, c api.Capture) (catalog.Job, error) {
+	a.note("enqueue " + c.URI + " " + string(c.Outputs))
+	if a.panic {
+		panic("a bug with " + linkSecret[:3])
+	}
+	if a.block != nil {
+		select {
+		case <-a.block:
+		case <-ctx.Done():
+			return catalog.Job{}, ctx.Err()
+		}
+	}
+	room, ok := strings.CutPrefix(c.URI, "captures/of/")
+	if !ok {
+		return catalog.Job{}, fmt.Errorf("open capture %s: no manifest: %w", c.URI, catalog.ErrInvalid)
+	}
+	if owner, err := a.world.catalog.AppOfRoom(ctx, room); err == nil && owner != c.AppID {
+		return catalog.Job{}, fmt.Errorf("room %s: %w", room, api.ErrForbidden)
+	}
+	job, _, err := a.world.store.AddJob(ctx, catalog.Job{
+		CaptureKey: c.URI, CaptureURI: c.URI, RoomID: room, SessionID: "s", Source: "sfu", Options: c.Outputs,
+	}, true)
+	if err == nil {
+		a.world.catalog.give(job, c.AppID)
+	}
+	return job, err
+}
+
+func (a *actions) Reprocess(ctx context.Context, r api.Reprocess) (catalog.Job, error) {
+	a.note("reprocess " + r.Asset.ID + " " + string(r.Composition))
+	job, err := a.world.store.JobByID(ctx, r.Asset.JobID)
+	if err != nil {
+		return job, err
+	}
+	next := catalog.Job{
+		CaptureKey: job.CaptureKey, CaptureURI: job.CaptureURI, RoomID: job.RoomID, SessionID: job.SessionID, Source: job.Source,
+	}
+	next, err = a.world.store.AddGeneration(ctx, next, true)
+	if err == nil {
+		a.world.catalog.give(next, r.AppID)
+	}
+	return next, err
+}
+
+func (a *actions) DeleteAsset(ctx context.Context, id string) error {
+	a.note("delete " + id)
+	asset, err := a.world.store.AssetByID(ctx, id)
+	if err != nil {
+		return err
+	}
+	if err := a.world.objects.Delete(ctx, asset.Path); err != nil {
+		return err
+	}
+	return a.world.store.DeleteAsset(ctx, id)
+}
+
+// fileServer signs addresses of objects and serves them, as a store does.
+type fileServer struct{ world *world }
+
+func (f *fileServer) mac(key, query string) string {
+	h := hmac.New(sha256.New, []byte("store"))
+	h.Write([]byte(key + "\n" + query))
+	return hex.EncodeToString(h.Sum(nil))
+}
+
+// PresignGet signs an address.
+func (f *fileServer) PresignGet(_ context.Context, key string, expires time.Duration, o blob.PresignOptions) (string, error) {
+	if err := blob.CheckKey(key); err != nil || expires <= 0 || expires > blob.MaxPresign {
+		return "", fmt.Errorf("presign %q for %s: %w", key, expires, err)
+	}
+	query := url.Values{
+		"expires": {strconv.FormatInt(f.world.clock().Add(expires).Unix(), 10)},
+		"type":    {o.ContentType}, "disposition": {o.ContentDisposition()},
+	}.Encode()
+	path := (&url.URL{Path: "/v2/files/" + key}).EscapedPath()
+	return f.world.server.URL + path + "?" + query + "&sig=" + f.mac(key, query), nil
+}
+
+func (f *fileServer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	key := strings.TrimPrefix(r.URL.Path, "/v2/files/")
+	query, sig, _ := strings.Cut(r.URL.RawQuery, "&sig=")
+	expires, _ := strconv.ParseInt(r.URL.Query().Get("expires"), 10, 64)
+	if !hmac.Equal([]byte(sig), []byte(f.mac(key, query))) || f.world.clock().Unix() >= expires {
+		http.Error(w, "no", http.StatusForbidden)
+		return
+	}
+	body, info, err := f.world.objects.OpenObject(r.Context(), key)
+	if err != nil {
+		http.Error(w, "none", http.StatusNotFound)
+		return
+	}
+	defer body.Close() //nolint:errcheck // read only
+	w.Header().Set("Content-Type", r.URL.Query().Get("type"))
+	w.Header().Set("Content-Disposition", r.URL.Query().Get("disposition"))
+	http.ServeContent(w, r, "", info.ModTime, body)
+}
+
+type lockedBuffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (b *lockedBuffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.b.Write(p)
+}
+
+func (b *lockedBuffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.b.String()
+}
+
+// sign makes a token by hand, as any client may: the API's own library is not
+// to agree with itself only.
+func sign(header, claims map[string]any, secret string) string {
+	part := func(v any) string {
+		text, err := json.Marshal(v)
+		if err != nil {
+			panic(err)
+		}
+		return base64.RawURLEncoding.EncodeToString(text)
+	}
+	text := part(header) + "." + part(claims)
+	h := hmac.New(sha256.New, []byte(secret))
+	h.Write([]byte(text))
+	return text + "." + base64.RawURLEncoding.EncodeToString(h.Sum(nil))
+}
+
+func (w *world) claims(accessKey string) map[string]any {
+	now := w.clock()
+	return map[string]any{
+		"access_key": accessKey, "type": "management", "version": 2, "jti": "6b1f",
+		"iat": now.Unix(), "nbf": now.Unix(), "exp": now.Add(24 * time.Hour).Unix(),
+	}
+}
+
+func (w *world) token(accessKey string) string {
+	return sign(map[string]any{"alg": "HS256", "typ": "JWT"}, w.claims(accessKey), w.keys[accessKey].Secret.Reveal())
+}
+
+// answer is what came back.
+type answer struct {
+	status int
+	header http.Header
+	body   []byte
+}
+
+func (a answer) into(t testing.TB, v any) {
+	t.Helper()
+	require.NoError(t, json.Unmarshal(a.body, v), "%s", a.body)
+}
+
+// wrong checks the one shape of errors and returns it.
+func (a answer) wrong(t testing.TB, status int) (message string, details []string) {
+	t.Helper()
+	require.Equal(t, status, a.status, "%s", a.body)
+	require.Equal(t, "application/json", a.header.Get("Content-Type"))
+	var shape struct {
+		Code    *int      `json:"code"`
+		Message *string   `json:"message"`
+		Details *[]string `json:"details"`
+	}
+	d := json.NewDecoder(bytes.NewReader(a.body))
+	d.DisallowUnknownFields()
+	require.NoError(t, d.Decode(&shape), "%s", a.body)
+	require.NotNil(t, shape.Code, "%s", a.body)
+	require.NotNil(t, shape.Message, "%s", a.body)
+	require.NotNil(t, shape.Details, "%s", a.body)
+	require.Equal(t, status, *shape.Code)
+	require.NotEmpty(t, *shape.Message)
+	require.NotEmpty(t, a.header.Get("X-Request-Id"))
+	return *shape.Message, *shape.Details
+}
+
+// call makes a request with a token of the key ("" for none) and pairs of
+// headers.
+func (w *world) call(method, path, accessKey, body string, headers ...string) answer {
+	w.t.Helper()
+	if !strings.Contains(path, "://") {
+		path = w.server.URL + path
+	}
+	r, err := http.NewRequestWithContext(context.Background(), method, path, strings.NewReader(body))
+	require.NoError(w.t, err)
+	if accessKey != "" {
+		r.Header.Set("Authorization", "Bearer "+w.token(accessKey))
+	}
+	if body != "" {
+		r.Header.Set("Content-Type", "application/json")
+	}
+	for i := 0; i < len(headers); i += 2 {
+		r.Header.Set(headers[i], headers[i+1])
+	}
+	return w.do(r)
+}
+
+func (w *world) do(r *http.Request) answer {
+	w.t.Helper()
+	client := *w.server.Client()
+	client.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+	res, err := client.Do(r)
+	require.NoError(w.t, err)
+	defer res.Body.Close() //nolint:errcheck // read only
+	body, err := io.ReadAll(res.Body)
+	require.NoError(w.t, err)
+	return answer{status: res.StatusCode, header: res.Header, body: body}
+}
