@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"net/http"
 	"strings"
 	"time"
 
@@ -54,6 +55,9 @@ func (s *Store) abortStale(ctx context.Context, olderThan time.Duration) (n int,
 // now is the store's own time, or ours where it does not tell.
 func (s *Store) now(ctx context.Context) (time.Time, error) {
 	output, err := s.client.HeadBucket(ctx, &s3.HeadBucketInput{Bucket: &s.config.Bucket})
+	if isStatus(err, http.StatusNotFound) {
+		return time.Time{}, fmt.Errorf("there is no bucket %s: %w", s.config.Bucket, err)
+	}
 	if err != nil {
 		return time.Time{}, fmt.Errorf("look for bucket %s: %w", s.config.Bucket, s.translate(ctx, err))
 	}

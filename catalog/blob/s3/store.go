@@ -157,7 +157,11 @@ func (s *Store) Close() error {
 
 // Check asks whether the bucket is there and these credentials may list it.
 func (s *Store) Check(ctx context.Context) error {
-	if _, err := s.client.HeadBucket(ctx, &s3.HeadBucketInput{Bucket: &s.config.Bucket}); err != nil {
+	_, err := s.client.HeadBucket(ctx, &s3.HeadBucketInput{Bucket: &s.config.Bucket})
+	switch {
+	case isStatus(err, http.StatusNotFound):
+		return fmt.Errorf("there is no bucket %s: %w", s.config.Bucket, err) // not blob.ErrNotFound: that is an object's
+	case err != nil:
 		return fmt.Errorf("look for bucket %s: %w", s.config.Bucket, s.translate(ctx, err))
 	}
 	s.bucketSeen.Store(true)

@@ -43,18 +43,22 @@ func read(t testing.TB, s blob.Store, key string, r blob.Range) []byte {
 
 func TestConformance(t *testing.T) {
 	t.Parallel()
-	server := blobtest.StartS3(t)
-	for name, change := range map[string]func(*s3.Config){
-		"WhenSupported": func(c *s3.Config) {},
-		"WhenRequired":  func(c *s3.Config) { c.ChecksumMode, c.Prefix = s3.WhenRequired, "some/prefix" },
+	for name, c := range map[string]struct {
+		change  func(*s3.Config)
+		options []string // of the server
+	}{
+		"WhenSupported":  {func(*s3.Config) {}, nil},
+		"WhenRequired":   {func(c *s3.Config) { c.ChecksumMode, c.Prefix = s3.WhenRequired, "some/prefix" }, nil},
+		"ETagsAreNoMD5s": {func(*s3.Config) {}, []string{"--data-integrity-etag"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
+			server := blobtest.StartS3(t, c.options...)
 			blobtest.Run(t, func(t *testing.T) blob.Store {
 				t.Helper()
 				cfg := settings(t, server)
 				cfg.MaxAttempts = 10 // versitygw's folders come and go
-				change(&cfg)
+				c.change(&cfg)
 				s := open(t, cfg)
 				t.Cleanup(func() { requireNoUploads(t, cfg) })
 				return s
