@@ -30,7 +30,13 @@ type piece struct {
 	hasV, hasA     bool
 	ended          bool // the ends are known, not derived from the segment after
 	torn           bool
+	lastDTS        Tick // of the last picture that did not tell its duration
+
+	sound []span // what of its sound is used
 }
+
+// span is a part of a line's time, put elsewhere by shift.
+type span struct{ from, to, shift Tick }
 
 // minSyncStep keeps few of the key frames of material that has nothing else.
 const minSyncStep = Tick(Timescale / 2)
@@ -146,6 +152,12 @@ func (p *piece) note(u *Unit) {
 			return
 		}
 		step := fromScale(u.Duration, p.vspec.Timescale)
+		if dts := fromScale(u.DTS, p.vspec.Timescale); step <= 0 {
+			if step = p.vStep; p.hasV && dts > p.lastDTS {
+				step = dts - p.lastDTS
+			}
+			p.lastDTS = dts
+		}
 		if step > 0 && (p.vStep == 0 || step < p.vStep) {
 			p.vStep = step
 		}
