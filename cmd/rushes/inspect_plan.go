@@ -27,10 +27,7 @@ func (f *planFlags) Validate() error {
 
 // printPlan prints the plan and draws its scenes.
 func (c *inspectCmd) printPlan(ctx context.Context, e env, cp *capture.Capture) error {
-	if err := c.layoutFlags.apply(&cp.Manifest.Outputs.Composition); err != nil {
-		return &exitError{code: pipeline.ExitUsage, err: err}
-	}
-	if err := cp.Manifest.Outputs.Validate(cp.Manifest.Source); err != nil {
+	if err := (&outputFlags{layoutFlags: c.layoutFlags}).apply(cp); err != nil {
 		return &exitError{code: pipeline.ExitUsage, err: err}
 	}
 	plan, err := stage.PlanOf(ctx, cp)

@@ -27,6 +27,10 @@ type cli struct {
 	Process processCmd `cmd:"" help:"Make the assets of a capture: a folder with capture.json, a manifest, or a media file."`
 	Inspect inspectCmd `cmd:"" help:"Say what is in a capture; writes nothing."`
 	Assets  assetsCmd  `cmd:"" help:"Look at the catalog."`
+	Enqueue enqueueCmd `cmd:"" help:"Queue captures for workers."`
+	Jobs    jobsCmd    `cmd:"" help:"Look at jobs, and change what becomes of them."`
+	Serve   serveCmd   `cmd:"" help:"Work at queued jobs with everything in one process, until SIGTERM."`
+	Worker  workerCmd  `cmd:"" help:"Work at jobs that are queued in a Redis, beside other workers, until SIGTERM."`
 	Doctor  doctorCmd  `cmd:"" help:"Check what Rushes was built with and whether the data folder can be written."`
 	Demo    demoCmd    `cmd:"" help:"Make sample captures, process them and print the assets."`
 	Version versionCmd `cmd:"" help:"Print the version."`
@@ -41,6 +45,9 @@ type env struct {
 }
 
 func main() {
+	if isStep(os.Args[1:]) {
+		os.Exit(runStep(context.Background()))
+	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	context.AfterFunc(ctx, stop) // whoever sends a second signal will not wait
 	code := run(ctx, os.Args[1:], env{stdout: os.Stdout, stderr: os.Stderr, terminal: isTerminal(os.Stderr),

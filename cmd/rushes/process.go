@@ -36,18 +36,17 @@ func (f *encodeFlags) Validate() error {
 }
 
 type processCmd struct {
-	Capture          string   `arg:"" help:"Folder with capture.json, a manifest, or a media file."`
-	AssetTypes       []string `name:"assets" help:"Asset types to make instead of those of the manifest." sep:"," placeholder:"LIST" env:"RUSHES_ASSETS"`
-	JSON             bool     `name:"json" help:"Print one JSON document with the job and its assets."`
-	dataFlag         `embed:""`
-	trackFlags       `embed:""`
-	encodeFlags      `embed:""`
-	compositionFlags `embed:""`
+	Capture     string `arg:"" help:"Folder with capture.json, a manifest, or a media file."`
+	JSON        bool   `name:"json" help:"Print one JSON document with the job and its assets."`
+	dataFlag    `embed:""`
+	outputFlags `embed:""`
+	encodeFlags `embed:""`
+	chunkFlag   `embed:""`
 }
 
 // Validate checks the flags that kong's tags cannot.
 func (c *processCmd) Validate() error {
-	return errors.Join(c.encodeFlags.Validate(), c.compositionFlags.Validate())
+	return errors.Join(c.encodeFlags.Validate(), c.chunkFlag.Validate())
 }
 
 // Run makes the assets and prints them.
@@ -83,25 +82,10 @@ func (c *processCmd) open(ctx context.Context, path string) (*capture.Capture, e
 	if err != nil {
 		return cp, err
 	}
-	if err := c.apply(cp.Manifest); err != nil {
+	if err := c.outputFlags.apply(cp); err != nil {
 		return nil, &exitError{code: pipeline.ExitUsage, err: errors.Join(err, cp.Close())}
 	}
 	return cp, nil
-}
-
-// apply writes the flags over a manifest's outputs.
-func (c *processCmd) apply(m *capture.Manifest) error {
-	c.trackFlags.apply(&m.Outputs)
-	if len(c.AssetTypes) > 0 {
-		m.Outputs.Assets = c.AssetTypes
-		if err := m.Outputs.Validate(m.Source); err != nil { // all else is the manifest's, and was right
-			return fmt.Errorf("--assets: %w", err)
-		}
-	}
-	if err := c.layoutFlags.apply(&m.Outputs.Composition); err != nil {
-		return err
-	}
-	return m.Outputs.Validate(m.Source)
 }
 
 // process takes one capture through the pipeline.

@@ -19,9 +19,10 @@ func TestTrackFormatFlag(t *testing.T) {
 	for _, tc := range []struct{ manifest, flag, want string }{
 		{"", "", ""}, {"", "auto", ""}, {"", "mp4", "mp4"}, {"mp4", "", "mp4"}, {"mp4", "auto", ""}, {"mp4", "mp4", "mp4"},
 	} {
-		o := capture.Outputs{TrackFormat: tc.manifest}
-		(&trackFlags{TrackFormat: tc.flag}).apply(&o)
-		require.Equal(t, tc.want, o.TrackFormat, "%+v", tc)
+		c := &capture.Capture{Manifest: &capture.Manifest{Source: capture.SourceSFU, Outputs: capture.DefaultOutputs(capture.SourceSFU)}}
+		c.Manifest.Outputs.TrackFormat = tc.manifest
+		require.NoError(t, (&outputFlags{TrackFormat: tc.flag}).apply(c))
+		require.Equal(t, tc.want, c.Manifest.Outputs.TrackFormat, "%+v", tc)
 	}
 	requireUsage := func(says string, args ...string) {
 		t.Helper()

@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"rushes/catalog"
@@ -23,8 +24,6 @@ type Children struct {
 	Command []string
 	// Env are variables for the child, as "NAME=value".
 	Env []string
-	// Fonts are folders with fonts that the child may read beside the system's.
-	Fonts []string
 	// Limits bound each child.
 	Limits child.Limits
 	// Meter is told of children that die; nil for nobody.
@@ -46,9 +45,11 @@ func (c *Children) Step(ctx context.Context, req StepRequest, report func(StepRe
 	if err != nil {
 		return result, err
 	}
-	spec := child.Spec{Args: c.Command, Env: c.Env, Input: req, Readable: append(readable, c.Fonts...), Limits: c.Limits, Log: c.Log}
+	spec := child.Spec{Args: c.Command, Env: c.Env, Input: req, Readable: readable, Limits: c.Limits, Log: c.Log}
 	if req.Scratch != "" {
 		spec.Writable = []string{req.Scratch}
+		// The list of the system's fonts is made anew where it is needed: one kept for all jobs could be changed by one.
+		spec.Env = append(slices.Clone(c.Env), "XDG_CACHE_HOME="+filepath.Join(req.Scratch, ".cache"), "TMPDIR="+req.Scratch)
 	}
 	out, err := child.Run(ctx, spec, func(text json.RawMessage) {
 		var r StepReport

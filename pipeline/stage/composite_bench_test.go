@@ -68,7 +68,7 @@ func BenchmarkCompositeChild(b *testing.B) {
 	comp.Layout, comp.Width, comp.Height, comp.FPS, comp.Names = "grid", 1280, 720, 30, false
 	blobs, err := dir.Open(to + ".assets")
 	require.NoError(b, err)
-	cfg := stage.Config{Catalog: newMemoryCatalog(), Blobs: blobs, Scratch: to + ".scratch", Software: "bench"}
+	cfg := stage.Config{Catalog: newTestCatalog(b), Blobs: blobs, Scratch: to + ".scratch", Software: "bench"}
 	cfg.Video.CRF, cfg.Video.Preset = crf, "veryfast"
 	if crf <= 1 {
 		cfg.Video.Preset = "ultrafast"

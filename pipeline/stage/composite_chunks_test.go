@@ -99,7 +99,7 @@ func compositeIn(t *testing.T, folder, data string, observer pipeline.Observer) 
 	small(cp.Manifest)
 	blobs, err := dir.Open(filepath.Join(data, "assets"))
 	require.NoError(t, err)
-	cfg := stage.Config{Catalog: newMemoryCatalog(), Blobs: blobs, Scratch: filepath.Join(data, "scratch"), Software: "test", Chunk: time.Second, Observer: observer}
+	cfg := stage.Config{Catalog: newTestCatalog(t), Blobs: blobs, Scratch: filepath.Join(data, "scratch"), Software: "test", Settings: stage.Settings{Chunk: time.Second}, Observer: observer}
 	cfg.Video.Preset, cfg.Video.KeyInterval = "medium", time.Second
 	out, err := stage.Process(t.Context(), cfg, cp, "file://"+folder)
 	require.NoError(t, err)

@@ -93,7 +93,7 @@ func (c *call) try(t *testing.T, change func(m *capture.Manifest, cfg *stage.Con
 	data := t.TempDir()
 	blobs, err := dir.Open(filepath.Join(data, "assets"))
 	require.NoError(t, err)
-	cfg := stage.Config{Catalog: newMemoryCatalog(), Blobs: blobs, Scratch: filepath.Join(data, "scratch"), Software: "test"}
+	cfg := stage.Config{Catalog: newTestCatalog(t), Blobs: blobs, Scratch: filepath.Join(data, "scratch"), Software: "test"}
 	cfg.Video.Preset, cfg.Video.CRF = "ultrafast", 18
 	small(cp.Manifest)
 	if change != nil {

@@ -9,12 +9,17 @@ import (
 	"io"
 	"iter"
 	"maps"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
+	"testing"
+
+	"github.com/stretchr/testify/require"
 
 	"rushes/catalog"
 	"rushes/catalog/blob"
+	"rushes/catalog/sqlstore"
 	"rushes/pipeline/stage"
 )
 
@@ -27,6 +32,7 @@ type faults struct {
 	calls []string // all calls so far
 	name  string   // which to let fail, "" for none
 	nth   int      // from 1
+	often int      // how many calls fail from then on; zero is one
 	after bool     // fail when the work is done already
 	hook  func(name string)
 }
@@ -48,7 +54,7 @@ func (f *faults) call(ctx context.Context, name string) (before, after error) {
 			n++
 		}
 	}
-	if name != f.name || n != f.nth {
+	if name != f.name || n < f.nth || n >= f.nth+max(f.often, 1) {
 		return nil, nil
 	}
 	err := fmt.Errorf("%s: %w", name, errFault)
@@ -65,125 +71,90 @@ func (f *faults) heal() {
 	f.name, f.hook = "", nil
 }
 
-// memoryCatalog keeps the rules of the catalog in memory. It may fail.
-type memoryCatalog struct {
+// testCatalog is the catalog of a machine of one. It may fail.
+type testCatalog struct {
 	faults
-	rows   sync.Mutex
-	jobs   []catalog.Job
-	assets []catalog.Asset
-	noted  []int // progress, as written
+	*sqlstore.Store
+	rows  sync.Mutex
+	noted []int // progress, as written
 }
 
-var _ stage.Catalog = (*memoryCatalog)(nil)
+var _ stage.Catalog = (*testCatalog)(nil)
 
-func newMemoryCatalog() *memoryCatalog { return &memoryCatalog{} }
+func newTestCatalog(t testing.TB) *testCatalog {
+	t.Helper()
+	s, err := sqlstore.Open(t.Context(), sqlstore.Config{Path: filepath.Join(t.TempDir(), "catalog.db")})
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, s.Close()) })
+	return &testCatalog{Store: s}
+}
 
-func (m *memoryCatalog) job() catalog.Job       { return m.jobs[0] }
-func (m *memoryCatalog) all() []catalog.Asset   { return slices.Clone(m.assets) }
-func (m *memoryCatalog) newID(kind byte) string { return fmt.Sprintf("%02x%022d", kind, len(m.assets)) }
-
-// do runs the work of a call between its two ways to fail.
-func (m *memoryCatalog) do(ctx context.Context, name string, work func() error) error {
-	before, after := m.call(ctx, name)
-	if before != nil {
-		return before
+// jobs gives all jobs, those that were made last first.
+func (c *testCatalog) jobs() []catalog.Job {
+	jobs, err := c.Store.ListJobs(context.Background(), catalog.JobFilter{})
+	if err != nil {
+		panic(err)
 	}
-	m.rows.Lock()
-	defer m.rows.Unlock()
-	err := work()
-	return cmp.Or(after, err)
+	return jobs
 }
 
-func (m *memoryCatalog) BeginJob(ctx context.Context, job catalog.Job) (out catalog.Job, err error) {
-	err = m.do(ctx, "BeginJob", func() error {
-		i := slices.IndexFunc(m.jobs, func(j catalog.Job) bool { return j.CaptureKey == job.CaptureKey })
-		if i < 0 {
-			job.ID = m.newID(0xa0)
-			m.jobs, i = append(m.jobs, job), len(m.jobs)
-		}
-		j := &m.jobs[i]
-		j.State, j.Error, j.Progress, j.Stage = catalog.JobRunning, nil, 0, ""
-		j.Attempts++
-		out = *j
-		return nil
-	})
-	return out, err
+func (c *testCatalog) job() catalog.Job { return c.jobs()[0] }
+
+func (c *testCatalog) all() []catalog.Asset {
+	assets, err := c.Store.ListAssets(context.Background(), catalog.Filter{})
+	if err != nil {
+		panic(err)
+	}
+	return assets
 }
 
-func (m *memoryCatalog) UpdateJob(ctx context.Context, id, stageName string, permille int) error {
-	return m.do(ctx, "UpdateJob", func() error {
-		j := &m.jobs[0]
-		if j.ID != id {
-			return catalog.ErrNotFound
-		}
-		j.Stage, j.Progress, m.noted = stageName, permille, append(m.noted, permille)
-		return nil
-	})
+// failing runs the work of a call between its two ways to fail.
+func failing[T any](ctx context.Context, f *faults, name string, work func() (T, error)) (out T, err error) {
+	before, after := f.call(ctx, name)
+	if before != nil {
+		return out, before
+	}
+	out, err = work()
+	return out, cmp.Or(after, err)
 }
 
-func (m *memoryCatalog) FinishJob(ctx context.Context, id string, state catalog.JobState, failure *catalog.AssetError, defects []catalog.Defect) error {
-	return m.do(ctx, "FinishJob", func() error {
-		j := &m.jobs[0]
-		if j.ID != id || (failure == nil) != (state == catalog.JobCompleted) {
-			return catalog.ErrInvalid
-		}
-		j.State, j.Error, j.Defects = state, failure, defects
-		return nil
+func (c *testCatalog) AddJob(ctx context.Context, job catalog.Job, dispatch bool) (out catalog.Job, created bool, err error) {
+	out, err = failing(ctx, &c.faults, "AddJob", func() (catalog.Job, error) {
+		out, created, err = c.Store.AddJob(ctx, job, dispatch)
+		return out, err
 	})
+	return out, created, err
 }
 
-func (m *memoryCatalog) JobByID(ctx context.Context, id string) (out catalog.Job, err error) {
-	err = m.do(ctx, "JobByID", func() error {
-		if out = m.jobs[0]; out.ID != id {
-			return catalog.ErrNotFound
-		}
-		return nil
-	})
-	return out, err
+func (c *testCatalog) SeizeJob(ctx context.Context, id, worker string) (catalog.Job, error) {
+	return failing(ctx, &c.faults, "SeizeJob", func() (catalog.Job, error) { return c.Store.SeizeJob(ctx, id, worker) })
 }
 
-func (m *memoryCatalog) ListAssets(ctx context.Context, f catalog.Filter) (out []catalog.Asset, err error) {
-	err = m.do(ctx, "ListAssets", func() error {
-		for _, a := range m.assets {
-			if a.RoomID == f.RoomID && a.Type == f.Type && f.After == "" {
-				out = append(out, a)
-			}
-		}
-		return nil
+func (c *testCatalog) UpdateJob(ctx context.Context, claim catalog.Claim, stageName string, permille int) error {
+	_, err := failing(ctx, &c.faults, "UpdateJob", func() (any, error) {
+		c.rows.Lock()
+		defer c.rows.Unlock()
+		c.noted = append(c.noted, permille)
+		return nil, c.Store.UpdateJob(ctx, claim, stageName, permille)
 	})
-	return out, err
+	return err
 }
 
-func (m *memoryCatalog) AssetByKey(ctx context.Context, key string) (out catalog.Asset, err error) {
-	err = m.do(ctx, "AssetByKey", func() error {
-		i := slices.IndexFunc(m.assets, func(a catalog.Asset) bool { return a.Key == key })
-		if i < 0 {
-			return catalog.ErrNotFound
-		}
-		out = m.assets[i]
-		return nil
-	})
-	return out, err
+func (c *testCatalog) EndAttempt(ctx context.Context, claim catalog.Claim, end catalog.Attempt) (catalog.Job, error) {
+	return failing(ctx, &c.faults, "EndAttempt", func() (catalog.Job, error) { return c.Store.EndAttempt(ctx, claim, end) })
 }
 
-func (m *memoryCatalog) RegisterAssets(ctx context.Context, jobID string, assets []catalog.Asset) (out []catalog.Asset, err error) {
-	err = m.do(ctx, "RegisterAssets", func() error {
-		for _, a := range assets {
-			if err := a.Validate(); err != nil {
-				return err
-			}
-			a.JobID = jobID
-			i := slices.IndexFunc(m.assets, func(b catalog.Asset) bool { return a.Key == b.Key })
-			if i < 0 {
-				a.ID = m.newID(0xb0)
-				m.assets, i = append(m.assets, a), len(m.assets)
-			}
-			m.assets[i], _ = m.assets[i].Settle(a)
-			out = append(out, m.assets[i])
-		}
-		return nil
-	})
-	return out, err
+func (c *testCatalog) ReservePlace(ctx context.Context, claim catalog.Claim, key, place string) error {
+	_, err := failing(ctx, &c.faults, "ReservePlace", func() (any, error) { return nil, c.Store.ReservePlace(ctx, claim, key, place) })
+	return err
+}
+
+func (c *testCatalog) AssetByKey(ctx context.Context, key string) (catalog.Asset, error) {
+	return failing(ctx, &c.faults, "AssetByKey", func() (catalog.Asset, error) { return c.Store.AssetByKey(ctx, key) })
+}
+
+func (c *testCatalog) RegisterAssets(ctx context.Context, claim catalog.Claim, assets []catalog.Asset) ([]catalog.Asset, error) {
+	return failing(ctx, &c.faults, "RegisterAssets", func() ([]catalog.Asset, error) { return c.Store.RegisterAssets(ctx, claim, assets) })
 }
 
 // memoryStore is a blob.Store in memory. It may fail.

@@ -35,7 +35,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(noHandles{m}) }
 // world is a capture and all that Process works with; the catalog and the store can be made to fail.
 type world struct {
 	cfg     stage.Config
-	catalog *memoryCatalog
+	catalog *testCatalog
 	blobs   *memoryStore
 	capture *capture.Capture
 }
@@ -47,7 +47,7 @@ func newWorld(t *testing.T, spec fixtures.BeamSpec) *world {
 	c, err := capture.Open(t.Context(), folder)
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, c.Close()) })
-	w := &world{catalog: newMemoryCatalog(), blobs: newMemoryStore(), capture: c}
+	w := &world{catalog: newTestCatalog(t), blobs: newMemoryStore(), capture: c}
 	w.cfg = stage.Config{Catalog: w.catalog, Blobs: w.blobs, Scratch: filepath.Join(t.TempDir(), "scratch"), Software: "test"}
 	w.cfg.Video.Preset = "ultrafast"
 	return w

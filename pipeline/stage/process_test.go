@@ -16,11 +16,11 @@ import (
 	"rushes/pipeline"
 )
 
-// TestEveryCallFails lets each call to the catalog and to the store fail once, before and after its work. No
-// asset is ever registered without its bytes, the error is one that a repetition may heal, and it does.
+// TestEveryCallFails lets each call to the catalog and to the store fail, before and after its work. No asset is ever
+// registered without its bytes, the error is one that a repetition may heal, and it does.
 func TestEveryCallFails(t *testing.T) {
 	t.Parallel()
-	for _, name := range []string{"BeginJob", "AssetByKey", "ListAssets", "RegisterAssets", "FinishJob", "JobByID", "Put", "Put 2"} {
+	for _, name := range []string{"AddJob", "SeizeJob", "AssetByKey", "ReservePlace", "RegisterAssets", "EndAttempt", "Put", "Put 2"} {
 		for _, after := range []bool{false, true} {
 			t.Run(fmt.Sprintf("%s after %t", name, after), func(t *testing.T) {
 				t.Parallel()
@@ -31,7 +31,7 @@ func TestEveryCallFails(t *testing.T) {
 				case "Put", "Put 2":
 					f.name = ""
 					f = &w.blobs.faults
-					f.name, f.nth, f.after = "Put", 1, after
+					f.name, f.nth, f.after, f.often = "Put", 1, after, tooOften
 					if name == "Put 2" { // the thumbnail
 						f.nth = 2
 					}
@@ -40,16 +40,18 @@ func TestEveryCallFails(t *testing.T) {
 				require.ErrorIs(t, err, errFault)
 				require.Equal(t, pipeline.KindTransient, pipeline.KindOf(err))
 				w.requireHonest(t)
-				if name != "RegisterAssets" && name != "FinishJob" && name != "JobByID" {
+				if name != "RegisterAssets" && name != "EndAttempt" {
 					require.Empty(t, w.catalog.all())
 					require.Empty(t, out.Assets)
 				}
 				switch {
-				case name == "BeginJob" && !after:
-					require.Empty(t, w.catalog.jobs)
-				case name == "BeginJob", name == "FinishJob" && !after:
+				case name == "AddJob" && !after:
+					require.Empty(t, w.catalog.jobs())
+				case name == "AddJob", name == "SeizeJob" && !after:
+					require.Equal(t, catalog.JobQueued, w.catalog.job().State)
+				case name == "SeizeJob", name == "EndAttempt" && !after:
 					require.Equal(t, catalog.JobRunning, w.catalog.job().State)
-				case name == "FinishJob", name == "JobByID":
+				case name == "EndAttempt":
 					require.Equal(t, catalog.JobCompleted, w.catalog.job().State)
 				default:
 					require.Equal(t, catalog.JobFailed, w.catalog.job().State)
@@ -61,6 +63,20 @@ func TestEveryCallFails(t *testing.T) {
 				w.requireDone(t, again, err)
 			})
 		}
+	}
+}
+
+// tooOften is more calls than are tried again.
+const tooOften = 20
+
+// TestStoreStumbles lets every call of the store fail now and then: the attempt goes on.
+func TestStoreStumbles(t *testing.T) {
+	t.Parallel()
+	for _, after := range []bool{false, true} {
+		w := newWorld(t, copying())
+		w.blobs.name, w.blobs.nth, w.blobs.often, w.blobs.after = "Put", 1, 2, after
+		out, err := w.process(t.Context())
+		w.requireDone(t, out, err)
 	}
 }
 
@@ -95,7 +111,7 @@ func TestProgressNotWritten(t *testing.T) {
 func TestResume(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, encoding())
-	w.blobs.name, w.blobs.nth = "Put", 1
+	w.blobs.name, w.blobs.nth, w.blobs.often = "Put", 1, tooOften
 	_, err := w.process(t.Context())
 	require.ErrorIs(t, err, errFault)
 	kept, err := filepath.Glob(filepath.Join(w.cfg.Scratch, "*", "*", "composite.mp4"))
@@ -103,15 +119,17 @@ func TestResume(t *testing.T) {
 	require.Len(t, kept, 1)
 	watch := &watcher{}
 	w.cfg.Observer = watch
+	w.blobs.heal()
 	out, err := w.process(t.Context())
 	w.requireDone(t, out, err)
 	require.Empty(t, watch.progress, "it was rendered again")
 
 	// Another quality is another file.
 	w = newWorld(t, encoding())
-	w.blobs.name, w.blobs.nth = "Put", 1
+	w.blobs.name, w.blobs.nth, w.blobs.often = "Put", 1, tooOften
 	_, err = w.process(t.Context())
 	require.ErrorIs(t, err, errFault)
+	w.blobs.heal()
 	w.cfg.Video.CRF, w.cfg.Observer = 40, watch
 	out, err = w.process(t.Context())
 	w.requireDone(t, out, err)
@@ -127,10 +145,11 @@ func TestResumeWithMore(t *testing.T) {
 	w := newWorld(t, spec)
 	late := filepath.Join(w.capture.Name, "recording-2.mp4")
 	require.NoError(t, os.Rename(late, late+".late"))
-	w.blobs.name, w.blobs.nth = "Put", 1
+	w.blobs.name, w.blobs.nth, w.blobs.often = "Put", 1, tooOften
 	_, err := w.process(t.Context())
 	require.ErrorIs(t, err, errFault)
 	require.NoError(t, os.Rename(late+".late", late))
+	w.blobs.heal()
 	out, err := w.process(t.Context())
 	w.requireDone(t, out, err)
 	require.InDelta(t, time.Second, out.Assets[0].Duration, float64(70*time.Millisecond))
@@ -178,8 +197,8 @@ func TestObserver(t *testing.T) {
 			w.cfg.Observer = watch
 			out, err := w.process(t.Context())
 			w.requireDone(t, out, err)
-			require.Equal(t, []string{"1/4 render", "2/4 thumbnails", "3/4 publish", "4/4 register"}, watch.started)
-			require.Equal(t, []string{"render", "thumbnails", "publish", "register"}, watch.done)
+			require.Equal(t, []string{"1/5 open", "2/5 render", "3/5 thumbnails", "4/5 publish", "5/5 register"}, watch.started)
+			require.Equal(t, []string{"open", "render", "thumbnails", "publish", "register"}, watch.done)
 			require.NotEmpty(t, watch.progress)
 			last := pipeline.Progress{}
 			for _, p := range watch.progress {
@@ -199,7 +218,7 @@ func TestObserver(t *testing.T) {
 // registered, the job is neither failed nor done, and a repetition finishes it.
 func TestInterrupted(t *testing.T) {
 	t.Parallel()
-	for _, where := range []string{"before", "render", "in render", "thumbnails", "publish", "register"} {
+	for _, where := range []string{"before", "open", "render", "in render", "thumbnails", "publish", "register"} {
 		t.Run(where, func(t *testing.T) {
 			t.Parallel()
 			w := newWorld(t, encoding())
@@ -224,9 +243,10 @@ func TestInterrupted(t *testing.T) {
 			require.Empty(t, out.Assets)
 			require.Empty(t, w.catalog.all())
 			if where == "before" {
-				require.Empty(t, w.catalog.jobs)
+				require.Empty(t, w.catalog.jobs())
 			} else {
-				require.Equal(t, catalog.JobRunning, w.catalog.job().State)
+				require.Equal(t, catalog.JobQueued, w.catalog.job().State)
+				require.Zero(t, w.catalog.job().Attempts, "an interruption uses up no attempt")
 			}
 			again, err := w.process(t.Context())
 			w.requireDone(t, again, err)
@@ -255,6 +275,9 @@ func TestDeadline(t *testing.T) {
 // late is a context whose end is that of a deadline.
 type late struct{ context.Context }
 
+// Value hides the context behind it, so that contexts made of this one ask Err.
+func (l late) Value(any) any { return nil }
+
 func (l late) Err() error {
 	if l.Context.Err() != nil {
 		return context.DeadlineExceeded
@@ -272,7 +295,7 @@ func TestFullDisk(t *testing.T) {
 	w.cfg.Scratch = filepath.Join(file, "scratch")
 	_, err := w.process(t.Context())
 	require.ErrorContains(t, err, "scratch folder of job")
-	require.Equal(t, catalog.JobFailed, w.catalog.job().State)
+	require.Equal(t, catalog.JobQueued, w.catalog.job().State, "it was not begun")
 	require.Empty(t, w.catalog.all())
 	w.cfg.Scratch = scratch
 	out, err := w.process(t.Context())

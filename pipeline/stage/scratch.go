@@ -4,8 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
+	"os"
 	"time"
 
+	"rushes/catalog"
 	"rushes/pipeline"
 )
 
@@ -29,4 +32,39 @@ func openScratch(ctx context.Context, parent, name string, waiting func()) (*pip
 		case <-time.After(lookAgain):
 		}
 	}
+}
+
+// CleanScratch deletes the scratch folders below parent whose jobs are over, or unknown, and which nobody uses: what
+// a worker has left that was killed, or whose job went on elsewhere. It may run at any time.
+func CleanScratch(ctx context.Context, c Catalog, parent string) error {
+	entries, err := os.ReadDir(parent)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("look for scratch folders: %w", err)
+	}
+	for _, e := range entries {
+		if !e.IsDir() || !catalog.ValidID(e.Name()) {
+			continue
+		}
+		job, err := c.JobByID(ctx, e.Name())
+		if err != nil && !errors.Is(err, catalog.ErrNotFound) {
+			return fmt.Errorf("look for the job of scratch folder %s: %w", e.Name(), err)
+		}
+		if err == nil && !job.State.Final() {
+			continue
+		}
+		s, err := pipeline.OpenScratch(parent, e.Name())
+		if errors.Is(err, pipeline.ErrScratchBusy) {
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		if err := s.Remove(); err != nil {
+			return err
+		}
+	}
+	return nil
 }

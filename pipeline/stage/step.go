@@ -256,16 +256,25 @@ func (m *material) index(ctx context.Context) (_ *capture.Index, err error) {
 	return m.tracks, err
 }
 
-// products lists what a capture's outputs ask for.
-func products(ctx context.Context, m *material) ([]*product, error) {
+// makersOf gives the functions that make the products of each asset type that a source can give.
+func makersOf(c *capture.Capture) (map[string]func(context.Context, *material) ([]*product, error), error) {
 	makers := map[capture.Source]map[string]func(context.Context, *material) ([]*product, error){
 		capture.SourceBeam: {capture.AssetRoomComposite: beamProducts},
 		capture.SourceSFU:  {capture.AssetTrack: trackProducts, capture.AssetStream: streamProducts, capture.AssetRoomCompositeLegacy: compositeProducts},
 	}
-	c := m.capture
 	bySource, ok := makers[c.Manifest.Source]
 	if !ok {
 		return nil, &capture.InputError{Field: "source", File: c.Name, Reason: fmt.Sprintf("%q captures cannot be processed by this version", c.Manifest.Source), Hint: "use a beam or an sfu capture"}
+	}
+	return bySource, nil
+}
+
+// products lists what a capture's outputs ask for.
+func products(ctx context.Context, m *material) ([]*product, error) {
+	c := m.capture
+	bySource, err := makersOf(c)
+	if err != nil {
+		return nil, err
 	}
 	var all []*product
 	for _, name := range c.Manifest.Outputs.Assets {

@@ -39,6 +39,8 @@ type WorkerConfig struct {
 	Settle time.Duration
 	// Patience is how long after it was queued a capture that still changes is taken as it is.
 	Patience time.Duration
+	// Disk says how much space a job needs before it begins. Its Path is that of the scratch folders.
+	Disk pipeline.DiskRule
 	// Backoff is that of retries.
 	Backoff pipeline.Backoff
 }
@@ -76,13 +78,20 @@ func (a *attempt) work(ctx context.Context, cfg *WorkerConfig) (err error) {
 	}
 	a.cfg, a.steps = &own, cfg.Steps(a.job)
 	a.capture, a.outputs, a.only = LocalPath(a.job.CaptureURI), o.Outputs, o.Only
-	a.isReady = func() error { return unfinished(a, cfg.Settle, cfg.Patience) }
+	a.isReady = func() error {
+		if err := cfg.Disk.Check(a.opened.Bytes); err != nil {
+			return err
+		}
+		return unfinished(a, cfg.Settle, cfg.Patience)
+	}
 	scratch, err := openScratch(ctx, own.Scratch, a.job.ID, nil)
 	if err != nil {
 		return fmt.Errorf("scratch folder of job %s: %w", a.job.ID, err)
 	}
 	if o.Part != nil {
-		err = a.runPart(ctx, scratch, *o.Part)
+		if err = cfg.Disk.Check(0); err == nil {
+			err = a.runPart(ctx, scratch, *o.Part)
+		}
 		return errors.Join(err, leave(scratch, err == nil || a.over(err)))
 	}
 	if err = a.run(ctx, scratch); err == nil && a.outcome().Made == 0 {
@@ -167,6 +176,9 @@ func NewJob(ctx context.Context, uri string, o Options) (_ catalog.Job, err erro
 	}
 	defer func() { err = errors.Join(err, c.Close()) }()
 	if err := c.Override(o.Outputs); err != nil {
+		return catalog.Job{}, err
+	}
+	if _, err := makersOf(c); err != nil {
 		return catalog.Job{}, err
 	}
 	job := jobOf(c)
