@@ -6,6 +6,25 @@
 // made stays in the job's Scratch under a content key, so that running the job
 // again, after a failure or a kill, does only what is missing.
 //
+// # How jobs run
+//
+// The catalog is the truth and the queue is a doorbell. A Ticket says only "look at
+// this job"; it is born as a row of the catalog's outbox in the transaction that
+// queues the job, the Dispatcher carries it to the Queue, and the queue shows it to
+// a Worker with Look. It may be lost, doubled or late without harm. Retries, limits
+// and the time of the next attempt are states of the job, never of the queue.
+//
+// The worker waits for room on the machine (Admission), claims the job, which raises
+// its fence, and makes the attempt in goroutines of its own. It renews the claim with
+// a heartbeat, ends the attempt when the claim is lost, the job is to be canceled or
+// the worker stops, and writes down how it ended. AttemptOf is the one place where
+// the kind of an error decides what becomes of the job.
+//
+// The Sweeper, one at a time, takes over the jobs whose heartbeat is old and gives
+// new tickets to those whose ticket the queue has lost. With the default times a
+// dead worker's job is back in the outbox within 25 s: DeadAfter of the sweeper is
+// longer than ClaimTTL of the worker, which has stopped by then if it lives.
+//
 // # How to add a stage
 //
 // Write a function that takes what it needs and returns what it makes, and give it

@@ -99,7 +99,7 @@ func (h *house) until(id string, most time.Duration, states ...catalog.JobState)
 	began := time.Now()
 	for !slices.Contains(states, h.job(id).State) {
 		require.Less(h.t, time.Since(began), most, "job is still %s", h.job(id).State)
-		sleep(h.t.Context(), max(100*time.Millisecond, most/600))
+		sleep(h.t.Context(), max(250*time.Millisecond, most/300))
 	}
 	return time.Since(began)
 }

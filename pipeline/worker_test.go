@@ -72,7 +72,7 @@ func TestEveryJobEndsOnce(t *testing.T) {
 		many := func(c *WorkerConfig) { c.Backoff.Base = time.Second }
 		h.worker(run, many)
 		h.worker(run, many)
-		const n = 40
+		const n = 24
 		var ids []string
 		for i := range n {
 			ids = append(ids, h.add(fmt.Sprint("capture ", i), func(j *catalog.Job) { j.MaxAttempts = 50 }).ID)
