@@ -132,3 +132,19 @@ func register(t *testing.T, s *sqlstore.Store, j catalog.Job, assets ...catalog.
 	require.Len(t, got, len(assets))
 	return got
 }
+
+// pages reads all pages of a list.
+func pages(t *testing.T, s *sqlstore.Store, f catalog.Filter, limit int) []catalog.Asset {
+	t.Helper()
+	f.Limit = limit
+	var all []catalog.Asset
+	for {
+		page, err := s.ListAssets(t.Context(), f)
+		require.NoError(t, err)
+		all = append(all, page...)
+		if limit == 0 || len(page) < limit {
+			return all
+		}
+		f.After = page[limit-1].ID
+	}
+}

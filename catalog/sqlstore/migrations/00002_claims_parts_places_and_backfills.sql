@@ -47,7 +47,7 @@ CREATE INDEX jobs_by_parent ON jobs (parent_id, id) WHERE parent_id <> '';
 CREATE INDEX jobs_by_backfill ON jobs (backfill_id, id) WHERE backfill_id <> '';
 -- What the sweeper and the counts look at, however many jobs are over.
 CREATE INDEX jobs_running ON jobs (id) WHERE state = 'running';
-CREATE INDEX jobs_open ON jobs (kind, queue, state, run_at) WHERE state IN ('queued', 'running', 'waiting');
+CREATE INDEX jobs_open ON jobs (kind, queue, state, run_at) WHERE finished_at = 0;
 
 CREATE TABLE outbox (
     id       TEXT   NOT NULL PRIMARY KEY,

@@ -200,7 +200,8 @@ ORDER BY w.id
 LIMIT CAST(sqlc.arg(max_rows) AS BIGINT);
 
 -- name: CountJobs :many
+-- Of the jobs that are not over: their index holds no others.
 SELECT kind, queue, state, COUNT(*) AS jobs, CAST(MIN(run_at) AS BIGINT) AS oldest FROM jobs
-WHERE state IN ('queued', 'running', 'waiting')
+WHERE finished_at = 0
 GROUP BY kind, queue, state
 ORDER BY kind, queue, state;

@@ -280,7 +280,7 @@ func (q *Queries) ClaimJob(ctx context.Context, arg ClaimJobParams) (Job, error)
 
 const countJobs = `-- name: CountJobs :many
 SELECT kind, queue, state, COUNT(*) AS jobs, CAST(MIN(run_at) AS BIGINT) AS oldest FROM jobs
-WHERE state IN ('queued', 'running', 'waiting')
+WHERE finished_at = 0
 GROUP BY kind, queue, state
 ORDER BY kind, queue, state
 `
@@ -293,6 +293,7 @@ type CountJobsRow struct {
 	Oldest int64
 }
 
+// Of the jobs that are not over: their index holds no others.
 func (q *Queries) CountJobs(ctx context.Context) ([]CountJobsRow, error) {
 	rows, err := q.db.QueryContext(ctx, countJobs)
 	if err != nil {
