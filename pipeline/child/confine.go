@@ -18,7 +18,6 @@ import (
 const (
 	oomScore    = 800  // of 1000: the kernel takes the child before anything of ours
 	openFiles   = 4096 // a long composite reads one file per participant and take
-	cpuOverrun  = 5    // seconds from SIGXCPU to SIGKILL
 	dataHeadMin = 1 << 30
 )
 
@@ -90,38 +89,34 @@ func stepForward() {
 // limit sets the resource limits. Where the limits of the worker itself are lower,
 // they stay.
 func limit(c confinement) error {
-	limits := []struct {
-		what       string
-		resource   int
-		soft, hard uint64
-	}{
-		{"core files", unix.RLIMIT_CORE, 0, 0},
-		{"open files", unix.RLIMIT_NOFILE, openFiles, openFiles},
+	type resourceLimit struct {
+		what     string
+		resource int
+		most     int64
 	}
-	add := func(what string, resource int, soft, hard int64) {
-		limits = append(limits, struct {
-			what       string
-			resource   int
-			soft, hard uint64
-		}{what, resource, uint64(soft), uint64(hard)}) //nolint:gosec // prepare refuses negative ones
+	limits := []resourceLimit{
+		{"core files", unix.RLIMIT_CORE, 0},
+		{"open files", unix.RLIMIT_NOFILE, openFiles},
 	}
 	if c.Memory > 0 && !raceDetector {
 		wall := c.Memory + max(c.Memory/2, dataHeadMin)
-		add("memory", unix.RLIMIT_DATA, wall, wall)
+		limits = append(limits, resourceLimit{"memory", unix.RLIMIT_DATA, wall})
 	}
 	if c.FileSize > 0 {
-		add("file size", unix.RLIMIT_FSIZE, c.FileSize, c.FileSize)
+		limits = append(limits, resourceLimit{"file size", unix.RLIMIT_FSIZE, c.FileSize})
 	}
 	if c.CPU > 0 {
 		seconds := int64((c.CPU + time.Second - 1) / time.Second)
-		add("CPU time", unix.RLIMIT_CPU, seconds, seconds+cpuOverrun)
+		// As soft and as hard limit, which is SIGKILL at once: Go ignores SIGXCPU.
+		limits = append(limits, resourceLimit{"CPU time", unix.RLIMIT_CPU, seconds})
 	}
 	for _, l := range limits {
 		var now syscall.Rlimit
 		if err := syscall.Getrlimit(l.resource, &now); err != nil {
 			return fmt.Errorf("reading the limit of %s: %w", l.what, err)
 		}
-		want := syscall.Rlimit{Cur: min(l.soft, now.Max), Max: min(l.hard, now.Max)}
+		most := min(uint64(l.most), now.Max) //nolint:gosec // prepare refuses negative ones
+		want := syscall.Rlimit{Cur: most, Max: most}
 		if err := syscall.Setrlimit(l.resource, &want); err != nil {
 			return fmt.Errorf("setting the limit of %s: %w", l.what, err)
 		}

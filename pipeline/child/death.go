@@ -106,6 +106,10 @@ func newError(f failure, stopped bool) *Error {
 	return e
 }
 
+// cpuSlack is the part of the CPU time by which two ways of the kernel to count it,
+// by the clock tick and by the switch of threads, may be apart.
+const cpuSlack = 5
+
 // maxSummary is the most bytes of a summary that the child has written.
 const maxSummary = 200
 
@@ -144,7 +148,7 @@ func (e ending) reason() (Reason, syscall.Signal) {
 	}
 	used := e.state.UserTime() + e.state.SystemTime()
 	switch {
-	case signal == unix.SIGXCPU, signal == unix.SIGKILL && e.cpuLimit > 0 && used >= e.cpuLimit:
+	case signal == unix.SIGXCPU, signal == unix.SIGKILL && e.cpuLimit > 0 && used >= e.cpuLimit-e.cpuLimit/cpuSlack:
 		return CPUTime, signal
 	case signal == unix.SIGXFSZ:
 		return FileSize, signal

@@ -52,7 +52,8 @@ type Spec struct {
 	Args []string
 	// Env are more variables, as "NAME=value". Of this process's own environment,
 	// which may hold secrets, the child gets HOME, LANG, LC_ALL, TZ,
-	// XDG_CACHE_HOME and LD_LIBRARY_PATH only.
+	// XDG_CACHE_HOME and LD_LIBRARY_PATH only. TMPDIR is the first folder of
+	// Writable.
 	Env []string
 	// Input is what Main's handler gets, as JSON.
 	Input any
@@ -156,6 +157,12 @@ func (s Spec) environment() []string {
 	for _, name := range []string{"HOME", "LANG", "LC_ALL", "TZ", "XDG_CACHE_HOME", "LD_LIBRARY_PATH"} {
 		if value, ok := os.LookupEnv(name); ok {
 			env = append(env, name+"="+value)
+		}
+	}
+	for _, path := range s.Writable {
+		if info, err := os.Stat(path); err == nil && info.IsDir() {
+			env = append(env, "TMPDIR="+path)
+			break
 		}
 	}
 	if s.Limits.CPUs > 0 {
