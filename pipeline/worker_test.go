@@ -47,7 +47,7 @@ func TestEveryJobEndsOnce(t *testing.T) {
 			for i := range 3 {
 				parts = append(parts, catalog.Job{
 					Kind: catalog.PartJob, ParentID: job.ID, CaptureURI: job.CaptureURI, CaptureKey: fmt.Sprintf("part %d", i),
-					RoomID: job.RoomID, SessionID: job.SessionID, Source: job.Source, Queue: catalog.QueueChunks,
+					RoomID: job.RoomID, SessionID: job.SessionID, Source: job.Source, Queue: catalog.QueueChunks, MaxAttempts: 50,
 				})
 			}
 			return parts
@@ -85,7 +85,8 @@ func TestEveryJobEndsOnce(t *testing.T) {
 		}
 		require.Greater(t, len(ids), n, "some fanned out")
 		for _, id := range ids {
-			require.Equal(t, catalog.JobCompleted, h.job(id).State)
+			job := h.job(id)
+			require.Equal(t, catalog.JobCompleted, job.State, "%s: %v, %v", job.CaptureKey, job.Error, h.endings(id))
 			count := 0
 			for _, e := range h.endings(id) {
 				if e == catalog.EndCompleted {
