@@ -107,5 +107,11 @@ func (o Object) Schema(huma.Registry) *huma.Schema {
 // MarshalJSON writes the object.
 func (o Object) MarshalJSON() ([]byte, error) { return json.RawMessage(o).MarshalJSON() }
 
-// UnmarshalJSON keeps the object.
-func (o *Object) UnmarshalJSON(data []byte) error { return (*json.RawMessage)(o).UnmarshalJSON(data) }
+// UnmarshalJSON keeps the object; null is as good as none.
+func (o *Object) UnmarshalJSON(data []byte) error {
+	if string(data) == "null" {
+		*o = nil
+		return nil
+	}
+	return (*json.RawMessage)(o).UnmarshalJSON(data)
+}
