@@ -29,6 +29,9 @@ type moment struct {
 func (b *builder) cutsOf(index int, target Tick) []cut {
 	s := b.t.stretches[index]
 	out := []cut{{at: s.start, stretch: index, join: true}}
+	if index == 0 {
+		out[0].at = 0 // pictures that begin a moment after the sound count from where the sound begins
+	}
 	moments := b.moments(s)
 	at := s.start
 	for len(moments) > 0 {

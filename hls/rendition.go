@@ -135,8 +135,11 @@ func (r *rendition) put(ctx context.Context, name string, parts ...[]byte) (reso
 // decode is a decoding time on the media line, after that of the sample before.
 func (r *rendition) decode(dts Tick) int64 {
 	d := max(toScale(dts, r.spec.Timescale)+r.skip, 0)
-	if r.begun {
+	switch {
+	case r.begun:
 		d = max(d, r.lastDTS+1)
+	case r.video: // durations add up from zero on, whenever the first picture is shown
+		d = 0
 	}
 	return d
 }
