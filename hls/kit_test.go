@@ -129,7 +129,9 @@ type encoder struct {
 	bFrames    bool
 	noAudio    bool
 	noVideo    bool
-	seconds    int // of a segment; 2 if zero
+	seconds    int     // of a segment; 2 if zero
+	wrap       float64 // seconds at which the clock begins again at zero; 0 never
+	rate       int     // of sound, 48000 if zero
 }
 
 // unit is one sample as made: what the output is held against.
@@ -145,6 +147,21 @@ func (e *encoder) dur() int {
 	return e.seconds
 }
 
+// clock is a time on the encoder's clock.
+func (e *encoder) clock(ticks int64, scale int) int64 {
+	if limit := int64(e.wrap * float64(scale)); limit > 0 && ticks >= limit {
+		return ticks - limit
+	}
+	return ticks
+}
+
+func (e *encoder) sampleRate() int {
+	if e.rate == 0 {
+		return aScale
+	}
+	return e.rate
+}
+
 func (e *encoder) init() []byte {
 	s := mp4ff.CreateEmptyInit()
 	if !e.noVideo {
@@ -155,9 +172,13 @@ func (e *encoder) init() []byte {
 		v.Mdia.Minf.Stbl.Stsd.AddChild(entry)
 	}
 	if !e.noAudio {
-		a := s.AddEmptyTrack(aScale, "audio", "und")
-		entry := mp4ff.CreateAudioSampleEntryBox("mp4a", 2, 16, aScale, nil)
-		entry.Children = append(entry.Children, mp4ff.CreateEsdsBox(asc))
+		a := s.AddEmptyTrack(uint32(e.sampleRate()), "audio", "und")
+		entry := mp4ff.CreateAudioSampleEntryBox("mp4a", 2, 16, uint16(e.sampleRate()), nil)
+		config := asc
+		if e.rate == 44100 {
+			config = []byte{0x12, 0x10}
+		}
+		entry.Children = append(entry.Children, mp4ff.CreateEsdsBox(config))
 		a.Mdia.Minf.Stbl.Stsd.AddChild(entry)
 	}
 	var out bytes.Buffer
@@ -182,6 +203,16 @@ func payload(name string, sync bool, size int) []byte {
 }
 
 func nameOf(p []byte) string {
+	for len(p) > 5 && p[4] != 0x41 && p[4] != 0x65 { // parameter sets in front
+		n := 4 + int(binary.BigEndian.Uint32(p))
+		if n >= len(p) {
+			break
+		}
+		p = p[n:]
+	}
+	if len(p) < 6 {
+		return ""
+	}
 	name, _, _ := strings.Cut(string(p[5:]), "\n")
 	return name
 }
@@ -229,19 +260,20 @@ func (e *encoder) segment(n int) (data []byte, video, audio []unit) {
 			if i == 0 {
 				flags = mp4ff.SyncSampleFlags
 			}
-			add(vID, mp4ff.FullSample{Sample: mp4ff.Sample{Flags: flags, Dur: frameTick, Size: uint32(len(p)), CompositionTimeOffset: int32(pts - dts)}, DecodeTime: uint64(dts), Data: p})
+			add(vID, mp4ff.FullSample{Sample: mp4ff.Sample{Flags: flags, Dur: frameTick, Size: uint32(len(p)), CompositionTimeOffset: int32(pts - dts)}, DecodeTime: uint64(e.clock(dts, vScale)), Data: p})
 			video = append(video, unit{name, float64(pts) / vScale})
 		}
 	}
 	if !e.noAudio {
-		first := int64((e.offset + e.late) * aScale)
-		from := (int64(n*e.dur())*aScale + 1023) / 1024
-		to := (int64((n+1)*e.dur())*aScale + 1023) / 1024
+		rate := int64(e.sampleRate())
+		first := int64((e.offset + e.late) * float64(rate))
+		from := (int64(n*e.dur())*rate + 1023) / 1024
+		to := (int64((n+1)*e.dur())*rate + 1023) / 1024
 		for i := from; i < to; i++ {
 			name := fmt.Sprintf("a%d.%d", e.run, i)
 			p := payload(name, true, 30+int(i*13%50))
-			add(aID, mp4ff.FullSample{Sample: mp4ff.Sample{Flags: mp4ff.SyncSampleFlags, Dur: 1024, Size: uint32(len(p))}, DecodeTime: uint64(first + i*1024), Data: p})
-			audio = append(audio, unit{name, float64(first+i*1024) / aScale})
+			add(aID, mp4ff.FullSample{Sample: mp4ff.Sample{Flags: mp4ff.SyncSampleFlags, Dur: 1024, Size: uint32(len(p))}, DecodeTime: uint64(e.clock(first+i*1024, int(rate))), Data: p})
+			audio = append(audio, unit{name, float64(first+i*1024) / float64(rate)})
 		}
 	}
 	var out bytes.Buffer
