@@ -33,5 +33,9 @@
 // # How to add a dump format
 //
 // Add its name to the Format constants and to formatOfExt in track.go; the reader
-// of the format comes beside it in this package.
+// of the format comes beside it in this package. A reader that implements resumer
+// (resume.go) can be entered in the middle; one that does not is read from its
+// beginning by OpenTrackAt. What changes the units that a reader gives, or the
+// state that it is resumed by, raises indexVersion (indexfile.go): workers of two
+// versions may share stored indexes.
 package capture
