@@ -95,6 +95,9 @@ func (p *player) skipToKey(to time.Duration) error {
 	if !ok || key.Unit <= p.number || p.begun && key.Unit <= p.lastDecodedUnit+64 {
 		return nil // decoding a few pictures costs less than to begin anew
 	}
+	if err := p.jump(key.Unit); err != nil {
+		return err
+	}
 	for p.number < key.Unit {
 		if err := p.peek(); err != nil || p.next == nil {
 			return err
@@ -104,6 +107,25 @@ func (p *player) skipToKey(to time.Duration) error {
 	}
 	p.dec.Flush()
 	p.gate.open = false
+	return nil
+}
+
+// farAway is from how many units on a track is opened anew instead of read on: about as many are passed over there.
+const farAway = 512
+
+// jump goes near a unit that is far ahead, where the track can be entered in the middle.
+func (p *player) jump(unit int) error {
+	if p.in.OpenAt == nil || unit-p.number < farAway {
+		return nil
+	}
+	if err := p.units.Close(); err != nil {
+		return err
+	}
+	u, err := p.in.OpenAt(unit)
+	if err != nil {
+		return err
+	}
+	p.units, p.next, p.number, p.ended = u, nil, unit, false
 	return nil
 }
 

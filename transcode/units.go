@@ -43,6 +43,9 @@ type TrackInput struct {
 	Config     []byte  // AudioSpecificConfig of AAC
 	// Open begins to read the track from its first unit. It may be called again after Close.
 	Open func() (Units, error)
+	// OpenAt begins at the unit with a number, counted from 0: from there on it gives exactly what Open gives. Nil is
+	// a track that can be read from its beginning only.
+	OpenAt func(unit int) (Units, error)
 }
 
 // Held counts pictures that are not in an output, by reason.

@@ -18,7 +18,7 @@ import (
 // renderAll writes the files of the items that are asked for, each once. An item whose input is bad, or that can
 // never be made, is a failure in the result; trouble of the machine ends the step.
 func (r *workroom) renderAll(ctx context.Context, s *site) (StepResult, error) {
-	list, err := r.products(ctx, s.req.Settings)
+	list, err := r.products(ctx, s.req)
 	if err != nil {
 		return StepResult{}, err
 	}

@@ -186,11 +186,17 @@ func (f forward) StageDone(string, pipeline.StageResult) {}
 func (f forward) Progress(_ string, p pipeline.Progress) { f(StepReport{Progress: &p}) }
 
 // products lists, once, what the capture's outputs ask for.
-func (r *workroom) products(ctx context.Context, settings Settings) ([]*product, error) {
+func (r *workroom) products(ctx context.Context, req StepRequest) (_ []*product, err error) {
 	if r.list != nil {
 		return r.list, nil
 	}
-	r.from = &material{capture: r.capture, settings: settings}
+	r.from = &material{capture: r.capture, settings: req.Settings}
+	if req.Scratch != "" {
+		if r.from.scratch, err = pipeline.JoinScratch(req.Scratch); err != nil {
+			return nil, err
+		}
+		defer func() { err = errors.Join(err, r.from.scratch.Close()) }()
+	}
 	list, err := products(ctx, r.from)
 	if err != nil {
 		return nil, err
@@ -205,7 +211,7 @@ func (r *workroom) products(ctx context.Context, settings Settings) ([]*product,
 }
 
 func (r *workroom) open(ctx context.Context, req StepRequest) (StepResult, error) {
-	list, err := r.products(ctx, req.Settings)
+	list, err := r.products(ctx, req)
 	if err != nil {
 		return StepResult{}, err
 	}
@@ -238,22 +244,6 @@ func jobOf(c *capture.Capture) catalog.Job {
 	m := c.Manifest
 	return catalog.Job{CaptureKey: c.Key(), RecordingID: m.JobID, RoomID: m.RoomID, SessionID: m.SessionID, TemplateID: m.TemplateID,
 		Source: string(m.Source), StartedAt: m.StartedAt.Time, StoppedAt: m.StoppedAt.Time}
-}
-
-// material is an open capture and what was found out about it, for the makers of products.
-type material struct {
-	capture  *capture.Capture
-	settings Settings
-	tracks   *capture.Index // of an sfu capture, once a maker has asked for it
-	composer *composer      // where a composite is to be made
-}
-
-// index gives the index of the tracks, made with the first call.
-func (m *material) index(ctx context.Context) (_ *capture.Index, err error) {
-	if m.tracks == nil {
-		m.tracks, err = capture.BuildIndex(ctx, m.capture)
-	}
-	return m.tracks, err
 }
 
 // makersOf gives the functions that make the products of each asset type that a source can give.

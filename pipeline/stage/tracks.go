@@ -69,6 +69,9 @@ func trackInput(c *capture.Capture, g tracksOf) *transcode.TrackInput {
 		}
 	}
 	in.Open = func() (transcode.Units, error) { return &units{c: c, tracks: g}, nil }
+	if len(g) == 1 {
+		in.OpenAt = func(unit int) (transcode.Units, error) { return &units{c: c, tracks: g, from: unit}, nil }
+	}
 	return in
 }
 
@@ -103,6 +106,7 @@ type units struct {
 	c      *capture.Capture
 	tracks tracksOf
 	next   int
+	from   int // number of the first track's unit to begin at
 	r      *capture.TrackReader
 	unit   transcode.Unit
 	fresh  bool // the next unit is the first of its track
@@ -117,7 +121,8 @@ func (u *units) Next() (*transcode.Unit, error) {
 			if u.next >= len(u.tracks) {
 				return nil, io.EOF
 			}
-			u.r = u.c.OpenTrack(u.tracks[u.next])
+			u.r = u.c.OpenTrackAt(u.tracks[u.next], u.from)
+			u.from = 0
 			u.next++
 			u.fresh = true
 		}

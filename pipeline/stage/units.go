@@ -39,7 +39,7 @@ func (r *workroom) planComposite(ctx context.Context, s *site) (StepResult, erro
 	if err != nil {
 		return StepResult{}, err
 	}
-	out := &planned{}
+	out := &planned{Shared: []string{indexUnit}}
 	plan, err := comp.planFor(ctx, s.run, key)
 	if err != nil {
 		return StepResult{}, err
@@ -61,7 +61,7 @@ func (r *workroom) planComposite(ctx context.Context, s *site) (StepResult, erro
 
 // composite gives the composer of the capture's composite.
 func (r *workroom) composite(ctx context.Context, s *site) (*composer, error) {
-	if _, err := r.products(ctx, s.req.Settings); err != nil {
+	if _, err := r.products(ctx, s.req); err != nil {
 		return nil, err
 	}
 	if r.from.composer == nil {
