@@ -114,7 +114,7 @@ func (s *Store) place(name, key string) error {
 // never replaces anything. The temporary name goes when the file is discarded.
 func (s *Store) placeNew(name, key string) error {
 	err := s.placeBy(s.root.Link, name, key)
-	if errors.Is(err, fs.ErrExist) {
+	if errors.Is(err, fs.ErrExist) && s.mayBeFolder(path.Dir(key)) {
 		return s.taken(key)
 	}
 	return err
@@ -134,7 +134,8 @@ func (s *Store) placeBy(move func(name, key string) error, name, key string) err
 	folder := path.Dir(key)
 	for try := 1; ; try++ {
 		err := s.root.MkdirAll(folder, folderMode)
-		if err == nil {
+		made := err == nil
+		if made {
 			err = move(name, key)
 		}
 		if err == nil {
@@ -145,11 +146,19 @@ func (s *Store) placeBy(move func(name, key string) error, name, key string) err
 			}
 			return err
 		}
-		if errors.Is(err, fs.ErrNotExist) && try < placeTries {
+		if try < placeTries && (errors.Is(err, fs.ErrNotExist) || !made && errors.Is(err, unix.EEXIST) && s.mayBeFolder(folder)) {
 			continue
 		}
 		return conflict(err)
 	}
+}
+
+// mayBeFolder reports whether nothing but a folder is at name. The making of a
+// folder fails with EEXIST also where another had made it and a third has
+// removed it since.
+func (s *Store) mayBeFolder(name string) bool {
+	info, err := s.root.Stat(name)
+	return errors.Is(err, fs.ErrNotExist) || err == nil && info.IsDir()
 }
 
 // syncUp syncs the folder and all above it: one of them may have been made by

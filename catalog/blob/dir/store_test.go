@@ -173,6 +173,10 @@ func TestConflict(t *testing.T) {
 	require.NoError(t, one("a/b"))
 	require.ErrorIs(t, one("a"), blob.ErrConflict)
 	require.ErrorIs(t, one("a/b/c"), blob.ErrConflict)
+	for key, want := range map[string]error{"a": blob.ErrConflict, "a/b": blob.ErrExists, "a/b/c": blob.ErrConflict, "a/b/c/d": blob.ErrConflict} {
+		err := s.Put(t.Context(), key, bytes.NewReader(nil), blob.PutOptions{IfAbsent: true})
+		require.ErrorIs(t, err, want, key)
+	}
 	require.NoError(t, s.Delete(t.Context(), "a/b"))
 	require.NoError(t, one("a"))
 }
