@@ -35,7 +35,8 @@ type reprocessInput struct {
 	AssetID
 	IdempotencyHeader
 	Body struct {
-		Composition Object `json:"composition,omitempty" doc:"The fields of outputs.composition (capture.md) that are to be other than before"`
+		_           struct{} `additionalProperties:"false"`
+		Composition Object   `json:"composition,omitempty" doc:"The fields of outputs.composition (capture.md) that are to be other than before"`
 	}
 }
 

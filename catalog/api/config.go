@@ -191,7 +191,7 @@ func (a *API) OpenAPI() []byte { return a.spec }
 // caller is not told.
 func (a *API) fail(ctx context.Context, err error) error {
 	e := answerTo(ctx, err)
-	if e.Code >= http.StatusInternalServerError && !errors.Is(ctx.Err(), context.Canceled) {
+	if e.Code >= http.StatusInternalServerError {
 		a.config.Log.ErrorContext(ctx, "request failed", "request_id", stateOf(ctx).id, "error", err.Error())
 	}
 	return e

@@ -40,6 +40,9 @@ func (e *Error) Error() string { return e.Message }
 // GetStatus returns the HTTP status.
 func (e *Error) GetStatus() int { return e.Code }
 
+// statusClientGone is for the log: nobody is there to see the answer.
+const statusClientGone = 499
+
 func refuse(code int, message string, details ...string) *Error {
 	if details == nil {
 		details = []string{}
@@ -57,6 +60,8 @@ func answerTo(ctx context.Context, err error) *Error {
 	switch {
 	case errors.As(err, &ready):
 		return ready
+	case errors.Is(ctx.Err(), context.Canceled):
+		return refuse(statusClientGone, "the client went away")
 	case errors.Is(err, ErrForbidden):
 		return refuse(http.StatusForbidden, "forbidden", ErrForbidden.Error())
 	case errors.Is(err, ErrWrongState):

@@ -93,8 +93,9 @@ func hideUser(address string) string {
 type captureInput struct {
 	IdempotencyHeader
 	Body struct {
-		URI     string `json:"uri" minLength:"1" maxLength:"2048" doc:"Where the capture lies: a folder, or s3://bucket/prefix/"`
-		Outputs Object `json:"outputs,omitempty" doc:"The fields of outputs (capture.md) that are to be other than in the manifest"`
+		_       struct{} `additionalProperties:"false"`
+		URI     string   `json:"uri" minLength:"1" maxLength:"2048" doc:"Where the capture lies: a folder, or s3://bucket/prefix/"`
+		Outputs Object   `json:"outputs,omitempty" doc:"The fields of outputs (capture.md) that are to be other than in the manifest"`
 	}
 }
 

@@ -6,14 +6,12 @@ import (
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/base64"
-	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"io"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
-	"net/url"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -29,6 +27,7 @@ import (
 	"rushes/catalog/api"
 	"rushes/catalog/blob"
 	"rushes/catalog/blob/dir"
+	"rushes/catalog/blob/signed"
 	"rushes/catalog/sqlstore"
 )
 
@@ -38,6 +37,7 @@ const (
 	defaultApp = "default"
 	otherApp   = "other"
 	linkSecret = "the key that signs the addresses"
+	fileSecret = "the key that signs the objects"
 )
 
 // world is a service over a real catalog and a real folder of objects.
@@ -48,7 +48,6 @@ type world struct {
 	catalog  *owned
 	keys     keyring
 	once     *rows
-	files    *fileServer
 	actions  *actions
 	config   api.Config
 	log      *lockedBuffer
@@ -77,15 +76,19 @@ func newWorld(t testing.TB, change ...func(*api.Config)) *world {
 	}
 	w.once = &rows{rows: map[[2]string]api.Request{}}
 	w.actions = &actions{world: w}
-	w.files = &fileServer{world: w}
 	handler := &latest{}
 	w.server = httptest.NewServer(handler)
 	t.Cleanup(w.server.Close)
+	files, err := signed.New(signed.Config{
+		BaseURL: w.server.URL + "/v2/files", Now: w.clock,
+		Keys: []signed.Key{{ID: "1", Secret: catalog.Secret(fileSecret).Reveal}},
+	})
+	require.NoError(t, err)
 	w.config = api.Config{
 		Catalog: w.catalog, Actions: w.actions, Keys: w.keys, Idempotency: w.once,
-		Objects: w.objects, Presigner: w.files,
+		Objects: w.objects, Presigner: files,
 		PublicURL: w.server.URL, LinkKeys: []catalog.Secret{linkSecret},
-		Files: w.files, FilesPath: "/v2/files/",
+		Files: signed.NewHandler(files, w.objects, nil), FilesPath: "/v2/files/",
 		Rate: 1e6, Burst: 1e6,
 		Log: slog.New(slog.NewJSONHandler(w.log, nil)), Now: w.clock,
 	}
@@ -407,47 +410,6 @@ func (a *actions) DeleteAsset(ctx context.Context, id string) error {
 		return err
 	}
 	return a.world.store.DeleteAsset(ctx, id)
-}
-
-// fileServer signs addresses of objects and serves them, as a store does.
-type fileServer struct{ world *world }
-
-func (f *fileServer) mac(key, query string) string {
-	h := hmac.New(sha256.New, []byte("store"))
-	h.Write([]byte(key + "\n" + query))
-	return hex.EncodeToString(h.Sum(nil))
-}
-
-// PresignGet signs an address.
-func (f *fileServer) PresignGet(_ context.Context, key string, expires time.Duration, o blob.PresignOptions) (string, error) {
-	if err := blob.CheckKey(key); err != nil || expires <= 0 || expires > blob.MaxPresign {
-		return "", fmt.Errorf("presign %q for %s: %w", key, expires, err)
-	}
-	query := url.Values{
-		"expires": {strconv.FormatInt(f.world.clock().Add(expires).Unix(), 10)},
-		"type":    {o.ContentType}, "disposition": {o.ContentDisposition()},
-	}.Encode()
-	path := (&url.URL{Path: "/v2/files/" + key}).EscapedPath()
-	return f.world.server.URL + path + "?" + query + "&sig=" + f.mac(key, query), nil
-}
-
-func (f *fileServer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	key := strings.TrimPrefix(r.URL.Path, "/v2/files/")
-	query, sig, _ := strings.Cut(r.URL.RawQuery, "&sig=")
-	expires, _ := strconv.ParseInt(r.URL.Query().Get("expires"), 10, 64)
-	if !hmac.Equal([]byte(sig), []byte(f.mac(key, query))) || f.world.clock().Unix() >= expires {
-		http.Error(w, "no", http.StatusForbidden)
-		return
-	}
-	body, info, err := f.world.objects.OpenObject(r.Context(), key)
-	if err != nil {
-		http.Error(w, "none", http.StatusNotFound)
-		return
-	}
-	defer body.Close() //nolint:errcheck // read only
-	w.Header().Set("Content-Type", r.URL.Query().Get("type"))
-	w.Header().Set("Content-Disposition", r.URL.Query().Get("disposition"))
-	http.ServeContent(w, r, "", info.ModTime, body)
 }
 
 type lockedBuffer struct {

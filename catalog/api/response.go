@@ -2,6 +2,8 @@ package api
 
 import (
 	"bytes"
+	"io"
+	"math"
 	"net/http"
 	"time"
 )
@@ -31,6 +33,17 @@ func (w *response) Write(p []byte) (int, error) {
 	}
 	n, err := w.ResponseWriter.Write(p)
 	w.bytes += int64(n)
+	return n, err
+}
+
+// ReadFrom sends a piece of the body without taking it through the process,
+// where what is below can.
+func (w *response) ReadFrom(r io.Reader) (int64, error) {
+	if w.status == 0 {
+		w.status = http.StatusOK
+	}
+	n, err := io.Copy(w.ResponseWriter, r)
+	w.bytes += n
 	return n, err
 }
 
@@ -79,8 +92,12 @@ func (w *held) send() {
 	_, _ = w.ResponseWriter.Write(w.body.Bytes())
 }
 
-// stallTime is how long a client may take to accept the next piece of a file.
-const stallTime = time.Minute
+const (
+	// stallTime is how long a client may take to accept the next piece of a file.
+	stallTime = time.Minute
+	// pieceSize is that of the pieces, in bytes.
+	pieceSize = 1 << 20
+)
 
 // patient moves the server's write deadline on with every piece, so that a
 // large file may take long and a client that stalls may not.
@@ -93,14 +110,38 @@ type patient struct {
 // Unwrap returns what is below, for http.ResponseController.
 func (w *patient) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 
-// Write sends a piece of the body.
-func (w *patient) Write(p []byte) (int, error) {
+func (w *patient) wait() {
 	if now := time.Now(); w.until.Sub(now) < stallTime-time.Second {
 		w.until = now.Add(stallTime)
 		// A connection that knows no deadlines has none to move.
 		_ = w.control.SetWriteDeadline(w.until)
 	}
+}
+
+// Write sends a piece of the body.
+func (w *patient) Write(p []byte) (int, error) {
+	w.wait()
 	return w.ResponseWriter.Write(p)
+}
+
+// ReadFrom sends the body piece by piece. The kernel copies a file's pieces when
+// there is nothing but one limit between it and the file.
+func (w *patient) ReadFrom(r io.Reader) (total int64, err error) {
+	limited, ok := r.(*io.LimitedReader)
+	if !ok {
+		limited = &io.LimitedReader{R: r, N: math.MaxInt64}
+	}
+	for limited.N > 0 {
+		w.wait()
+		piece := min(limited.N, pieceSize)
+		n, err := io.Copy(w.ResponseWriter, &io.LimitedReader{R: limited.R, N: piece})
+		limited.N -= n
+		total += n
+		if err != nil || n < piece {
+			return total, err
+		}
+	}
+	return total, nil
 }
 
 // files serves the store's own signed addresses.

@@ -22,7 +22,7 @@ func (a *API) routes() ([]byte, error) {
 		Marshal:   huma.DefaultJSONFormat.Marshal,
 		Unmarshal: huma.DefaultJSONFormat.Unmarshal,
 	}
-	api := huma.NewAPI(huma.Config{
+	config := huma.Config{
 		OpenAPI: &huma.OpenAPI{
 			OpenAPI: "3.1.0",
 			Info: &huma.Info{
@@ -41,7 +41,11 @@ func (a *API) routes() ([]byte, error) {
 		Formats:       map[string]huma.Format{"application/json": format, "json": format},
 		DefaultFormat: "application/json",
 		Transformers:  []huma.Transformer{inOurShape},
-	}, adapter{a})
+	}
+	// Answers may grow fields, so clients are told to expect some; what is asked
+	// for may not have any but those that are described.
+	config.AllowAdditionalPropertiesByDefault = true
+	api := huma.NewAPI(config, adapter{a})
 	a.registerAssets(api)
 	a.registerRecordings(api)
 	a.registerJobs(api)
@@ -57,10 +61,12 @@ func (a *API) routes() ([]byte, error) {
 // operation describes an operation behind a management token. Errors are the
 // statuses that it has beside those that all of them have.
 func operation(api huma.API, method, path, id, summary, tag string, errors ...int) huma.Operation {
-	statuses := append([]int{http.StatusUnauthorized, http.StatusTooManyRequests, http.StatusInternalServerError}, errors...)
+	statuses := append([]int{
+		http.StatusUnauthorized, http.StatusTooManyRequests, http.StatusInternalServerError, http.StatusServiceUnavailable,
+	}, errors...)
 	if method == http.MethodPost {
-		statuses = append(statuses, http.StatusBadRequest, http.StatusConflict, http.StatusRequestEntityTooLarge,
-			http.StatusUnsupportedMediaType, http.StatusUnprocessableEntity)
+		statuses = append(statuses, http.StatusBadRequest, http.StatusRequestTimeout, http.StatusConflict,
+			http.StatusRequestEntityTooLarge, http.StatusUnsupportedMediaType, http.StatusUnprocessableEntity)
 	}
 	return huma.Operation{
 		OperationID: id, Method: method, Path: path, Summary: summary, Tags: []string{tag},

@@ -113,8 +113,11 @@ func (a *API) finish(w *response, r *http.Request, began time.Time, panicked any
 	took := a.config.Now().Sub(began)
 	a.config.Observe(s.route, status, took)
 	level := slog.LevelInfo
-	if status >= http.StatusInternalServerError {
+	switch {
+	case status >= http.StatusInternalServerError:
 		level = slog.LevelWarn
+	case s.route == "GET /healthz", s.route == "GET /readyz", s.route == "GET /metrics":
+		level = slog.LevelDebug // asked for every few seconds
 	}
 	a.config.Log.Log(r.Context(), level, "request", "request_id", s.id, "method", r.Method, "route", s.route,
 		"status", status, "bytes", w.bytes, "took", took, "app_id", s.app, "remote", r.RemoteAddr)

@@ -177,6 +177,17 @@ func TestVODLinkAlterations(t *testing.T) {
 		a := w.call("GET", address, "", "")
 		require.Equal(t, http.StatusForbidden, a.status, "%s: %s", address, a.body)
 	}
+	// Nor does an object's address open anything else.
+	file := uris.FindStringSubmatch(string(w.call("GET", uris.FindStringSubmatch(string(w.call("GET", address, "", "").body))[1], "", "").body))[1]
+	require.Equal(t, http.StatusOK, w.call("GET", file, "", "").status)
+	for _, swap := range [][2]string{
+		{"init.mp4", "1.m4s"}, {"init.mp4", "../audio/init.mp4"}, {"init.mp4", "..%2faudio%2finit.mp4"}, {"init.mp4", "/init.mp4"},
+		{"/audio/", "/video/../audio/"}, {"/hls/", "/../hls/"}, {"/hls/", "//hls/"}, {"e=", "e=9"}, {"&s=", "&s=A"}, {"init.mp4", "init.mp4/"},
+	} {
+		other := strings.Replace(file, swap[0], swap[1], 1)
+		require.NotEqual(t, file, other)
+		require.Equal(t, http.StatusForbidden, w.call("GET", other, "", "").status, other)
+	}
 	require.Equal(t, http.StatusOK, w.call("GET", address, "", "").status)
 	require.Equal(t, "#EXTM3U\n", string(w.call("GET", stranger, "", "").body))
 }
