@@ -425,7 +425,7 @@ func produce(t testing.TB, s *stream, change func(*hls.PackageOptions)) *product
 	t.Helper()
 	p := &product{tree: newTree(), movies: map[int]*disk{}}
 	var err error
-	p.t, err = hls.Open(t.Context(), s.dump, s.files, nil, p.timeline)
+	p.t, err = hls.Open(t.Context(), s.dump, s.files, demuxer{}, p.timeline)
 	require.NoError(t, err)
 	out := hls.Outputs{Package: &hls.PackageOptions{Sink: p.tree}, Movies: map[int]mp4.File{}}
 	if change != nil {

@@ -1,6 +1,7 @@
 package hls
 
 import (
+	"bytes"
 	"encoding/binary"
 	"fmt"
 	"math"
@@ -81,30 +82,47 @@ func (m *movie) listen(h *heard) (fits bool, err error) {
 
 // parameterSets are the SPS and PPS of an AVCDecoderConfigurationRecord (ISO/IEC 14496-15, 5.3.3.1) as NAL units with
 // four bytes of length; what is cut off is left out.
-func parameterSets(config []byte) []byte {
-	var out []byte
+func parameterSets(config []byte) (out []byte) {
+	eachSet(config, func(set []byte) {
+		out = binary.BigEndian.AppendUint32(out, uint32(len(set)))
+		out = append(out, set...)
+	})
+	return out
+}
+
+// trimmedSets is parameterSets without the zeros that a byte stream may have had between its NAL units
+// (ISO/IEC 14496-10, B.2): two records that differ in nothing else mean the same.
+func trimmedSets(config []byte) (out []byte) {
+	eachSet(config, func(set []byte) {
+		set = bytes.TrimRight(set, "\x00")
+		out = binary.BigEndian.AppendUint32(out, uint32(len(set)))
+		out = append(out, set...)
+	})
+	return out
+}
+
+// eachSet goes through the parameter sets of an AVCDecoderConfigurationRecord.
+func eachSet(config []byte, fn func(set []byte)) {
 	if len(config) < 6 {
-		return nil
+		return
 	}
 	p := config[5:]
 	for _, mask := range []byte{0x1f, 0xff} {
 		if len(p) == 0 {
-			return out
+			return
 		}
 		n := int(p[0] & mask)
 		p = p[1:]
 		for range n {
 			if len(p) < 2 {
-				return out
+				return
 			}
 			size := int(binary.BigEndian.Uint16(p))
 			if p = p[2:]; size > len(p) {
-				return out
+				return
 			}
-			out = binary.BigEndian.AppendUint32(out, uint32(size))
-			out = append(out, p[:size]...)
+			fn(p[:size])
 			p = p[size:]
 		}
 	}
-	return out
 }

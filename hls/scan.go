@@ -219,7 +219,11 @@ func audioObjectType(config []byte) int {
 
 // sameVideo reports whether a decoder need not be told anything new.
 func sameVideo(a, b *mp4.Track) bool {
-	return bytes.Equal(a.Video.Config, b.Video.Config) && a.Video.Width == b.Video.Width && a.Video.Height == b.Video.Height
+	if a.Video.Width != b.Video.Width || a.Video.Height != b.Video.Height {
+		return false
+	}
+	x, y := a.Video.Config, b.Video.Config
+	return bytes.Equal(x, y) || bytes.Equal(x[:5], y[:5]) && bytes.Equal(trimmedSets(x), trimmedSets(y))
 }
 
 func sameAudio(a, b *mp4.Track) bool {
