@@ -121,6 +121,7 @@ func (p *player) jump(unit int) error {
 	if err := p.units.Close(); err != nil {
 		return err
 	}
+	p.units = nil
 	u, err := p.in.OpenAt(unit)
 	if err != nil {
 		return err

@@ -73,9 +73,9 @@ func TestBars(t *testing.T) {
 	require.Equal(t, pipeline.ExitOK, code, screen)
 	require.Len(t, parse[document](t, stdout).Assets, 1)
 	lines := lastLines(screen)
-	require.Len(t, lines, 4, "%q", screen)
-	for i, stage := range []string{"render", "thumbnails", "publish", "register"} {
-		require.Regexp(t, fmt.Sprintf(`^%d/4 %s +100 %%`, i+1, stage), lines[stage])
+	require.Len(t, lines, 5, "%q", screen)
+	for i, stage := range []string{"open", "render", "thumbnails", "publish", "register"} {
+		require.Regexp(t, fmt.Sprintf(`^%d/5 %s +100 %%`, i+1, stage), lines[stage])
 		require.NotContains(t, lines[stage], "left")
 	}
 	require.Regexp(t, `[0-9.]+× real time`, lines["render"])

@@ -18,7 +18,8 @@ import (
 func TestHelp(t *testing.T) {
 	t.Parallel()
 	for name, args := range map[string][]string{"rushes": {}, "process": {"process"}, "inspect": {"inspect"}, "assets": {"assets"},
-		"assets-list": {"assets", "list"}, "assets-show": {"assets", "show"}, "doctor": {"doctor"}, "demo": {"demo"}, "version": {"version"}} {
+		"assets-list": {"assets", "list"}, "assets-show": {"assets", "show"}, "enqueue": {"enqueue"}, "jobs": {"jobs"}, "jobs-list": {"jobs", "list"}, "jobs-watch": {"jobs", "watch"},
+		"serve": {"serve"}, "worker": {"worker"}, "doctor": {"doctor"}, "demo": {"demo"}, "version": {"version"}} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			got := rushes(t, append(args, "--help")...)

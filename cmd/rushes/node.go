@@ -95,7 +95,7 @@ func newNode(f *nodeFlags, log *slog.Logger, d *data, q *queue.Queue) (*node, er
 	}
 	n.admission = pipeline.NewAdmission(capacity)
 	backoff := pipeline.Backoff{Base: f.RetryBase}
-	events := &nodeEvents{log: log, meter: n.meter}
+	events := &nodeEvents{log: log, meter: n.meter, wake: func() { n.dispatcher.Wake() }}
 	n.worker, err = pipeline.NewWorker(pipeline.WorkerConfig{
 		Jobs: d.catalog, Run: stage.Work(n.work(backoff)), Admission: n.admission, Events: events,
 		Timeout: f.Timeout, Grace: positive(f.Grace), Backoff: backoff,

@@ -13,6 +13,7 @@ import (
 type nodeEvents struct {
 	log   *slog.Logger
 	meter *metrics.Metrics
+	wake  func() // called when there may be new tickets
 }
 
 var _ pipeline.Events = (*nodeEvents)(nil)
@@ -34,6 +35,9 @@ func (e *nodeEvents) AttemptStarted(j catalog.Job) {
 // AttemptEnded is told how an attempt has ended.
 func (e *nodeEvents) AttemptEnded(j catalog.Job, end catalog.Attempt, took time.Duration) {
 	e.meter.AttemptEnded(j, end, took)
+	if end.Ending == catalog.EndWaiting || j.Kind == catalog.PartJob {
+		e.wake()
+	}
 	l := e.job(j).With("ending", string(end.Ending), "state", string(j.State), "took", took.String(), "cpu", end.Usage.CPU.String(), "memory_bytes", end.Usage.Memory)
 	if end.Failure == nil {
 		l.Info("attempt ends")

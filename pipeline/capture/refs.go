@@ -21,6 +21,18 @@ func (m *Manifest) refs() iter.Seq[ref] {
 	}
 }
 
+// Paths yields the path of every file that the manifest names, relative to the
+// manifest and in its order; one that is named twice comes twice.
+func (m *Manifest) Paths() iter.Seq[string] {
+	return func(yield func(string) bool) {
+		for r := range m.refs() {
+			if !yield(r.path) {
+				return
+			}
+		}
+	}
+}
+
 func (m *Manifest) trackRefs(yield func(ref) bool) bool {
 	for i := range m.Tracks {
 		t := &m.Tracks[i]

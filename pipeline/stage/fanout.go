@@ -26,9 +26,12 @@ func (w *waitForParts) Error() string {
 	return fmt.Sprintf("waits for its %d parts", len(w.parts))
 }
 
-// partFrames is about how many frames of a composite one part has at least: enough for the start of a process and
-// for reading the tracks not to matter.
-const partFrames = 1800
+// A part has at least this many frames, so that the start of a process does not matter, but where a composite is
+// short, it has fewerParts parts, so that there is something to share.
+const (
+	partFrames = 1800
+	fewerParts = 4
+)
 
 // plan hands a long composite out in parts and, once they are over, takes what they have made.
 func (a *attempt) plan(ctx context.Context, run *pipeline.Run) error {
@@ -149,13 +152,18 @@ func failedParts(missing []plannedUnit, earlier []catalog.Job) (failure, err err
 	return nil, nil
 }
 
-// group puts units together: chunks that follow on each other, of partFrames at least; the sound is for itself.
+// group puts units together: chunks that follow on each other; the sound is for itself.
 func group(units []plannedUnit) [][]plannedUnit {
+	total := int64(0)
+	for _, u := range units {
+		total += u.Frames
+	}
+	most := min(partFrames, total/fewerParts)
 	var groups [][]plannedUnit
 	frames := int64(0)
 	for _, u := range units {
 		n := len(groups)
-		if u.Frames == 0 || n == 0 || groups[n-1][0].Frames == 0 || frames+u.Frames > partFrames {
+		if u.Frames == 0 || n == 0 || groups[n-1][0].Frames == 0 || frames+u.Frames > most {
 			groups, frames, n = append(groups, nil), 0, n+1
 		}
 		groups[n-1] = append(groups[n-1], u)
