@@ -8,7 +8,7 @@ import (
 	"slices"
 
 	"rushes/catalog"
-	"rushes/catalog/sqlstore/internal/sqlitedb"
+	"rushes/catalog/sqlstore/internal/sqlc"
 )
 
 // RegisterAssets writes the assets of the claim's job down in one transaction,
@@ -117,7 +117,7 @@ func (t tx) register(ctx context.Context, claim catalog.Claim, next catalog.Asse
 
 // sameAsset looks for the asset that next is another word on.
 func (t tx) sameAsset(ctx context.Context, next catalog.Asset) (catalog.Asset, bool, error) {
-	var row sqlitedb.Asset
+	var row sqlc.Asset
 	var err error
 	if next.Version == 0 {
 		row, err = t.AssetByKeyAndJob(ctx, next.Key, next.JobID)
@@ -174,7 +174,7 @@ func (t tx) insertAsset(ctx context.Context, a catalog.Asset) (catalog.Asset, er
 	if err != nil {
 		return catalog.Asset{}, err
 	}
-	if err := t.InsertAsset(ctx, sqlitedb.InsertAssetParams(row)); err != nil {
+	if err := t.InsertAsset(ctx, sqlc.InsertAssetParams(row)); err != nil {
 		return catalog.Asset{}, fmt.Errorf("insert asset %q: %w", a.Key, err)
 	}
 	return assetFromRow(row)
@@ -185,7 +185,7 @@ func (t tx) replaceAsset(ctx context.Context, a catalog.Asset) (catalog.Asset, e
 	if err != nil {
 		return catalog.Asset{}, err
 	}
-	n, err := t.ReplaceAsset(ctx, sqlitedb.ReplaceAssetParams{
+	n, err := t.ReplaceAsset(ctx, sqlc.ReplaceAssetParams{
 		JobID: row.JobID, RoomID: row.RoomID, SessionID: row.SessionID,
 		Type: row.Type, Path: row.Path, Size: row.Size,
 		Duration: row.Duration, Status: row.Status, StartedAt: row.StartedAt,

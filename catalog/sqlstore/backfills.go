@@ -8,7 +8,7 @@ import (
 	"slices"
 
 	"rushes/catalog"
-	"rushes/catalog/sqlstore/internal/sqlitedb"
+	"rushes/catalog/sqlstore/internal/sqlc"
 )
 
 // CreateBackfill writes the backfill down with one pending item for each of the
@@ -27,7 +27,7 @@ func (s *Store) CreateBackfill(ctx context.Context, b catalog.Backfill, assetIDs
 		return catalog.Backfill{}, fmt.Errorf("create backfill: %w", err)
 	}
 	err := s.inTx(ctx, func(t tx) error {
-		err := t.InsertBackfill(ctx, sqlitedb.InsertBackfillParams{
+		err := t.InsertBackfill(ctx, sqlc.InsertBackfillParams{
 			ID: b.ID, CreatedAt: micros(b.CreatedAt), Selection: string(b.Selection), Options: string(b.Options),
 			Rate: b.Rate, MaxInFlight: int64(b.MaxInFlight), State: string(b.State),
 		})
@@ -118,7 +118,7 @@ func (s *Store) NextItems(ctx context.Context, backfillID string, limit int) ([]
 func (s *Store) Items(
 	ctx context.Context, backfillID string, state catalog.BackfillItemState, afterAsset string, limit int,
 ) ([]catalog.BackfillItem, error) {
-	rows, err := s.queries.BackfillItems(ctx, sqlitedb.BackfillItemsParams{
+	rows, err := s.queries.BackfillItems(ctx, sqlc.BackfillItemsParams{
 		BackfillID: backfillID, State: string(state), After: afterAsset, MaxRows: int64(limit),
 	})
 	if err != nil {
@@ -141,8 +141,8 @@ func (s *Store) UpdateItem(ctx context.Context, item catalog.BackfillItem) error
 		return fmt.Errorf("item of backfill %s: state %q: %w", item.BackfillID, item.State, catalog.ErrInvalid)
 	}
 	return s.inTx(ctx, func(t tx) error {
-		n, err := t.UpdateBackfillItem(ctx, sqlitedb.UpdateBackfillItemParams{
-			JobID: item.JobID, State: string(item.State), Reason: item.Reason,
+		n, err := t.UpdateBackfillItem(ctx, sqlc.UpdateBackfillItemParams{
+			JobID: item.JobID, State: string(item.State), Reason: plainText(item.Reason),
 			BackfillID: item.BackfillID, AssetID: item.AssetID,
 		})
 		return changedOne("item of backfill "+item.BackfillID+", asset", item.AssetID, n, err)
@@ -163,7 +163,7 @@ func (s *Store) CountItems(ctx context.Context, backfillID string) ([]catalog.Ba
 	return counts, nil
 }
 
-func backfillFromRow(r sqlitedb.Backfill) catalog.Backfill {
+func backfillFromRow(r sqlc.Backfill) catalog.Backfill {
 	return catalog.Backfill{
 		ID: r.ID, CreatedAt: fromMicros(r.CreatedAt),
 		Selection: rawJSON(r.Selection), Options: rawJSON(r.Options),

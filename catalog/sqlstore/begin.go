@@ -5,7 +5,7 @@ import (
 	"fmt"
 
 	"rushes/catalog"
-	"rushes/catalog/sqlstore/internal/sqlitedb"
+	"rushes/catalog/sqlstore/internal/sqlc"
 )
 
 // BeginJob registers the job as running and returns it as it is now. The same
@@ -24,7 +24,7 @@ func (s *Store) BeginJob(ctx context.Context, j catalog.Job) (job catalog.Job, e
 		j.ID = s.ids.NewID()
 	}
 	err = s.inTx(ctx, func(t tx) error {
-		row, err := t.BeginJob(ctx, sqlitedb.BeginJobParams{
+		row, err := t.BeginJob(ctx, sqlc.BeginJobParams{
 			ID: j.ID, CaptureURI: j.CaptureURI, CaptureKey: j.CaptureKey, RecordingID: j.RecordingID,
 			RoomID: j.RoomID, SessionID: j.SessionID, TemplateID: j.TemplateID, Source: j.Source,
 			State: string(catalog.JobRunning), Now: t.now,
@@ -63,7 +63,7 @@ func (s *Store) FinishJob(
 	}
 	kind, message := splitError(failure)
 	return s.inTx(ctx, func(t tx) error {
-		n, err := t.FinishJob(ctx, sqlitedb.FinishJobParams{
+		n, err := t.FinishJob(ctx, sqlc.FinishJobParams{
 			State: string(state), ErrorKind: kind, ErrorMessage: message, Defects: text, Now: t.now, ID: id,
 		})
 		return changedOne("job", id, n, err)

@@ -7,7 +7,7 @@ import (
 	"fmt"
 
 	"rushes/catalog"
-	"rushes/catalog/sqlstore/internal/sqlitedb"
+	"rushes/catalog/sqlstore/internal/sqlc"
 )
 
 // ClaimJob makes the queued job running for the worker, raises its fence,
@@ -17,7 +17,7 @@ import (
 // catalog.ErrNotFound when there is no such job.
 func (s *Store) ClaimJob(ctx context.Context, id, worker string) (job catalog.Job, err error) {
 	err = s.inRelaxedTx(ctx, func(t tx) error {
-		row, err := t.ClaimJob(ctx, sqlitedb.ClaimJobParams{ID: id, Worker: worker, Now: t.now})
+		row, err := t.ClaimJob(ctx, sqlc.ClaimJobParams{ID: id, Worker: worker, Now: t.now})
 		if errors.Is(err, sql.ErrNoRows) {
 			if _, err := t.JobByID(ctx, id); err != nil {
 				return lookupError("job", id, err)
@@ -53,7 +53,7 @@ func (s *Store) SeizeJob(ctx context.Context, id, worker string) (job catalog.Jo
 				return err
 			}
 		}
-		row, err := t.SeizeJob(ctx, sqlitedb.SeizeJobParams{ID: id, Worker: worker, Now: t.now})
+		row, err := t.SeizeJob(ctx, sqlc.SeizeJobParams{ID: id, Worker: worker, Now: t.now})
 		if err != nil {
 			return err
 		}
@@ -74,7 +74,7 @@ func (s *Store) SeizeJob(ctx context.Context, id, worker string) (job catalog.Jo
 // the claim does not hold any more.
 func (s *Store) Heartbeat(ctx context.Context, claim catalog.Claim) (cancel bool, err error) {
 	err = s.inRelaxedTx(ctx, func(t tx) error {
-		asked, err := t.Heartbeat(ctx, sqlitedb.HeartbeatParams{ID: claim.JobID, Fence: claim.Fence, Now: t.now})
+		asked, err := t.Heartbeat(ctx, sqlc.HeartbeatParams{ID: claim.JobID, Fence: claim.Fence, Now: t.now})
 		if errors.Is(err, sql.ErrNoRows) {
 			return t.claimLost(ctx, claim)
 		}
@@ -94,7 +94,7 @@ func (s *Store) UpdateJob(ctx context.Context, claim catalog.Claim, stage string
 		return fmt.Errorf("job %s: progress %d: %w", claim.JobID, permille, catalog.ErrInvalid)
 	}
 	err := s.inRelaxedTx(ctx, func(t tx) error {
-		n, err := t.UpdateJob(ctx, sqlitedb.UpdateJobParams{
+		n, err := t.UpdateJob(ctx, sqlc.UpdateJobParams{
 			Stage: stage, Progress: int64(permille), Now: t.now, ID: claim.JobID, Fence: claim.Fence,
 		})
 		if err == nil && n == 0 {
@@ -110,7 +110,7 @@ func (s *Store) UpdateJob(ctx context.Context, claim catalog.Claim, stage string
 
 // holdClaim makes sure that the claim is good until the transaction ends.
 func (t tx) holdClaim(ctx context.Context, claim catalog.Claim) error {
-	n, err := t.HoldClaim(ctx, sqlitedb.HoldClaimParams{ID: claim.JobID, Fence: claim.Fence, Now: t.now})
+	n, err := t.HoldClaim(ctx, sqlc.HoldClaimParams{ID: claim.JobID, Fence: claim.Fence, Now: t.now})
 	if err == nil && n == 0 {
 		return t.claimLost(ctx, claim)
 	}
@@ -128,7 +128,7 @@ func (t tx) claimLost(ctx context.Context, claim catalog.Claim) error {
 // lockJob reads the job so that nobody else changes it before the transaction
 // ends, nor the job that it is a part of: that one is locked first, because the
 // end of a part may be its turn.
-func (t tx) lockJob(ctx context.Context, id string) (sqlitedb.Job, error) {
+func (t tx) lockJob(ctx context.Context, id string) (sqlc.Job, error) {
 	row, err := t.JobByID(ctx, id)
 	if err != nil {
 		return row, lookupError("job", id, err)

@@ -55,6 +55,19 @@ func child(path, task string) (*exec.Cmd, *strings.Builder) {
 func TestKilled(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "catalog.db")
+	testKilled(t, path)
+	var check string
+	require.NoError(t, rawDB(t, path).QueryRowContext(t.Context(), "PRAGMA integrity_check").Scan(&check))
+	require.Equal(t, "ok", check)
+}
+
+func TestKilledOnPostgres(t *testing.T) {
+	t.Parallel()
+	testKilled(t, postgresURL(t))
+}
+
+func testKilled(t *testing.T, path string) {
+	t.Helper()
 	var jobs []string
 	for range 20 {
 		c, stderr := child(path, "batches")
@@ -87,9 +100,6 @@ func TestKilled(t *testing.T) {
 	for id, n := range perJob {
 		require.Equal(t, batch, n, "job %s", id)
 	}
-	var check string
-	require.NoError(t, rawDB(t, path).QueryRowContext(t.Context(), "PRAGMA integrity_check").Scan(&check))
-	require.Equal(t, "ok", check)
 	t.Logf("%d batches in 20 rounds", len(perJob))
 }
 
@@ -97,7 +107,16 @@ func TestKilled(t *testing.T) {
 // processes make the same asset of the same capture; there is one.
 func TestRegisterAtOnce(t *testing.T) {
 	t.Parallel()
-	path := filepath.Join(t.TempDir(), "catalog.db")
+	testRegisterAtOnce(t, filepath.Join(t.TempDir(), "catalog.db"))
+}
+
+func TestRegisterAtOnceOnPostgres(t *testing.T) {
+	t.Parallel()
+	testRegisterAtOnce(t, postgresURL(t))
+}
+
+func testRegisterAtOnce(t *testing.T, path string) {
+	t.Helper()
 	const rounds = 10
 	var (
 		mu  sync.Mutex

@@ -8,7 +8,7 @@ import (
 	"fmt"
 
 	"rushes/catalog"
-	"rushes/catalog/sqlstore/internal/sqlitedb"
+	"rushes/catalog/sqlstore/internal/sqlc"
 )
 
 // EndAttempt ends the claim: it moves the job to its next state and writes the
@@ -70,7 +70,7 @@ func checkAttempt(end catalog.Attempt) error {
 	return nil
 }
 
-func (t tx) endAttempt(ctx context.Context, claim catalog.Claim, end catalog.Attempt) (sqlitedb.Job, error) {
+func (t tx) endAttempt(ctx context.Context, claim catalog.Claim, end catalog.Attempt) (sqlc.Job, error) {
 	old, err := t.lockJob(ctx, claim.JobID)
 	if err != nil {
 		return old, err
@@ -121,7 +121,7 @@ func (t tx) endAttempt(ctx context.Context, claim catalog.Claim, end catalog.Att
 }
 
 // effective is the ending that the reported one comes to.
-func effective(j sqlitedb.Job, reported catalog.Ending) catalog.Ending {
+func effective(j sqlc.Job, reported catalog.Ending) catalog.Ending {
 	switch reported {
 	case catalog.EndRetry, catalog.EndHandBack, catalog.EndWaiting:
 		if j.CancelRequested != 0 {
@@ -135,9 +135,9 @@ func effective(j sqlitedb.Job, reported catalog.Ending) catalog.Ending {
 }
 
 // noteAttempt writes down how the job's present claim ended.
-func (t tx) noteAttempt(ctx context.Context, j sqlitedb.Job, end catalog.Attempt) error {
+func (t tx) noteAttempt(ctx context.Context, j sqlc.Job, end catalog.Attempt) error {
 	kind, message := splitError(end.Failure)
-	err := t.InsertAttempt(ctx, sqlitedb.InsertAttemptParams{
+	err := t.InsertAttempt(ctx, sqlc.InsertAttemptParams{
 		JobID: j.ID, Fence: j.Fence, Worker: j.Worker, Stage: j.Stage, Ending: string(end.Ending),
 		ErrorKind: kind, ErrorMessage: message, StartedAt: j.ClaimedAt, EndedAt: t.now,
 		CPU: int64(end.Usage.CPU), Memory: end.Usage.Memory,
@@ -151,7 +151,7 @@ func (t tx) noteAttempt(ctx context.Context, j sqlitedb.Job, end catalog.Attempt
 // move brings the locked job from what it was to what it is to be, with all
 // that follows: a ticket for a queued one, the end of the parts of one that is
 // over, and the parent's turn.
-func (t tx) move(ctx context.Context, old, next sqlitedb.Job) (sqlitedb.Job, error) {
+func (t tx) move(ctx context.Context, old, next sqlc.Job) (sqlc.Job, error) {
 	final := catalog.JobState(next.State).Final()
 	next.FinishedAt = 0
 	if final {
@@ -160,7 +160,7 @@ func (t tx) move(ctx context.Context, old, next sqlitedb.Job) (sqlitedb.Job, err
 	if next.State == string(catalog.JobCanceled) {
 		next.ErrorKind, next.ErrorMessage = "", ""
 	}
-	row, err := t.MoveJob(ctx, sqlitedb.MoveJobParams{
+	row, err := t.MoveJob(ctx, sqlc.MoveJobParams{
 		State: next.State, Fence: next.Fence, Attempts: next.Attempts, Takeovers: next.Takeovers,
 		Progress: next.Progress, CancelRequested: next.CancelRequested, Defects: next.Defects,
 		Result: next.Result, Options: next.Options,
@@ -173,7 +173,7 @@ func (t tx) move(ctx context.Context, old, next sqlitedb.Job) (sqlitedb.Job, err
 	}
 	switch {
 	case row.State == string(catalog.JobQueued):
-		err = t.PutTicket(ctx, sqlitedb.PutTicketParams{
+		err = t.PutTicket(ctx, sqlc.PutTicketParams{
 			ID: t.store.ids.NewID(), JobID: row.ID, Queue: row.Queue, Priority: row.Priority, RunAt: row.RunAt,
 		})
 	case final:

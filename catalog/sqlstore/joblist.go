@@ -5,7 +5,7 @@ import (
 	"fmt"
 
 	"rushes/catalog"
-	"rushes/catalog/sqlstore/internal/sqlitedb"
+	"rushes/catalog/sqlstore/internal/sqlc"
 )
 
 // ListJobs returns a page of the jobs that the filter chooses, newest first, as
@@ -18,6 +18,9 @@ func (s *Store) ListJobs(ctx context.Context, f catalog.JobFilter) ([]catalog.Jo
 		f.After = afterAllIDs
 	}
 	rows, err := s.listJobRows(ctx, f)
+	if s.unstorable(err) { // nothing that is stored can meet the filter
+		return []catalog.Job{}, nil
+	}
 	if err != nil {
 		return nil, fmt.Errorf("list jobs: %w", err)
 	}
@@ -25,38 +28,38 @@ func (s *Store) ListJobs(ctx context.Context, f catalog.JobFilter) ([]catalog.Jo
 }
 
 // listJobRows picks the query whose index fits the most selective filter.
-func (s *Store) listJobRows(ctx context.Context, f catalog.JobFilter) ([]sqlitedb.Job, error) {
+func (s *Store) listJobRows(ctx context.Context, f catalog.JobFilter) ([]sqlc.Job, error) {
 	before, limit, kind, queue, state := f.After, int64(f.Limit), string(f.Kind), string(f.Queue), string(f.State)
 	switch {
 	case f.ParentID != "":
-		return s.queries.ListJobsByParent(ctx, sqlitedb.ListJobsByParentParams{
+		return s.queries.ListJobsByParent(ctx, sqlc.ListJobsByParentParams{
 			ParentID: f.ParentID, RoomID: f.RoomID, BackfillID: f.BackfillID,
 			Kind: kind, Queue: queue, State: state, Before: before, MaxRows: limit,
 		})
 	case f.BackfillID != "":
-		return s.queries.ListJobsByBackfill(ctx, sqlitedb.ListJobsByBackfillParams{
+		return s.queries.ListJobsByBackfill(ctx, sqlc.ListJobsByBackfillParams{
 			BackfillID: f.BackfillID, RoomID: f.RoomID, Kind: kind, Queue: queue, State: state, Before: before, MaxRows: limit,
 		})
 	case f.RoomID != "":
-		return s.queries.ListJobsByRoom(ctx, sqlitedb.ListJobsByRoomParams{
+		return s.queries.ListJobsByRoom(ctx, sqlc.ListJobsByRoomParams{
 			RoomID: f.RoomID, Kind: kind, Queue: queue, State: state, Before: before, MaxRows: limit,
 		})
 	case queue != "" && state != "":
-		return s.queries.ListJobsByQueueAndState(ctx, sqlitedb.ListJobsByQueueAndStateParams{
+		return s.queries.ListJobsByQueueAndState(ctx, sqlc.ListJobsByQueueAndStateParams{
 			Queue: queue, State: state, Kind: kind, Before: before, MaxRows: limit,
 		})
 	case kind != "" && state != "":
-		return s.queries.ListJobsByKindAndState(ctx, sqlitedb.ListJobsByKindAndStateParams{
+		return s.queries.ListJobsByKindAndState(ctx, sqlc.ListJobsByKindAndStateParams{
 			Kind: kind, State: state, Before: before, MaxRows: limit,
 		})
 	case queue != "":
-		return s.queries.ListJobsByQueue(ctx, sqlitedb.ListJobsByQueueParams{
+		return s.queries.ListJobsByQueue(ctx, sqlc.ListJobsByQueueParams{
 			Queue: queue, Kind: kind, Before: before, MaxRows: limit,
 		})
 	case state != "":
-		return s.queries.ListJobsByState(ctx, sqlitedb.ListJobsByStateParams{State: state, Before: before, MaxRows: limit})
+		return s.queries.ListJobsByState(ctx, sqlc.ListJobsByStateParams{State: state, Before: before, MaxRows: limit})
 	case kind != "":
-		return s.queries.ListJobsByKind(ctx, sqlitedb.ListJobsByKindParams{Kind: kind, Before: before, MaxRows: limit})
+		return s.queries.ListJobsByKind(ctx, sqlc.ListJobsByKindParams{Kind: kind, Before: before, MaxRows: limit})
 	}
 	return s.queries.ListJobs(ctx, before, limit)
 }

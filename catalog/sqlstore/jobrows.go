@@ -7,18 +7,18 @@ import (
 	"time"
 
 	"rushes/catalog"
-	"rushes/catalog/sqlstore/internal/sqlitedb"
+	"rushes/catalog/sqlstore/internal/sqlc"
 )
 
 // newJobRow turns a job that is to be queued into its row, with what the store
 // gives: the id, the defaults and the time.
-func (t tx) newJobRow(j catalog.Job) (sqlitedb.InsertJobParams, error) {
+func (t tx) newJobRow(j catalog.Job) (sqlc.InsertJobParams, error) {
 	if err := j.Validate(); err != nil {
-		return sqlitedb.InsertJobParams{}, err
+		return sqlc.InsertJobParams{}, err
 	}
 	defects, err := defectsText(j.Defects)
 	if err != nil {
-		return sqlitedb.InsertJobParams{}, fmt.Errorf("job of capture %q: defects: %w", j.CaptureURI, err)
+		return sqlc.InsertJobParams{}, fmt.Errorf("job of capture %q: defects: %w", j.CaptureURI, err)
 	}
 	kind, queue := cmp.Or(j.Kind, catalog.CaptureJob), catalog.QueueDefault
 	if kind == catalog.PartJob {
@@ -28,7 +28,7 @@ func (t tx) newJobRow(j catalog.Job) (sqlitedb.InsertJobParams, error) {
 	if id == "" {
 		id = t.store.ids.NewID()
 	}
-	return sqlitedb.InsertJobParams{
+	return sqlc.InsertJobParams{
 		ID: id, CaptureURI: j.CaptureURI, CaptureKey: j.CaptureKey, RecordingID: j.RecordingID,
 		RoomID: j.RoomID, SessionID: j.SessionID, TemplateID: j.TemplateID, Source: j.Source,
 		CreatedAt: t.now, UpdatedAt: t.now,
@@ -41,7 +41,7 @@ func (t tx) newJobRow(j catalog.Job) (sqlitedb.InsertJobParams, error) {
 	}, nil
 }
 
-func jobFromRow(r sqlitedb.Job) (catalog.Job, error) {
+func jobFromRow(r sqlc.Job) (catalog.Job, error) {
 	j := catalog.Job{
 		ID: r.ID, Kind: catalog.JobKind(r.Kind), ParentID: r.ParentID,
 		CaptureURI: r.CaptureURI, CaptureKey: r.CaptureKey, Generation: int(r.Generation),
@@ -66,7 +66,7 @@ func jobFromRow(r sqlitedb.Job) (catalog.Job, error) {
 	return j, nil
 }
 
-func jobsFromRows(rows []sqlitedb.Job) ([]catalog.Job, error) {
+func jobsFromRows(rows []sqlc.Job) ([]catalog.Job, error) {
 	jobs := make([]catalog.Job, 0, len(rows))
 	for _, r := range rows {
 		j, err := jobFromRow(r)
@@ -78,7 +78,7 @@ func jobsFromRows(rows []sqlitedb.Job) ([]catalog.Job, error) {
 	return jobs, nil
 }
 
-func attemptFromRow(r sqlitedb.Attempt) catalog.AttemptRecord {
+func attemptFromRow(r sqlc.Attempt) catalog.AttemptRecord {
 	return catalog.AttemptRecord{
 		Fence: r.Fence, Worker: r.Worker, Stage: r.Stage, Ending: catalog.Ending(r.Ending),
 		Failure:   joinError(r.ErrorKind, r.ErrorMessage),
@@ -87,7 +87,7 @@ func attemptFromRow(r sqlitedb.Attempt) catalog.AttemptRecord {
 	}
 }
 
-func ticketFromRow(r sqlitedb.Outbox) catalog.Ticket {
+func ticketFromRow(r sqlc.Outbox) catalog.Ticket {
 	return catalog.Ticket{
 		ID: r.ID, JobID: r.JobID, Queue: catalog.QueueName(r.Queue),
 		Priority: int(r.Priority), RunAt: fromMicros(r.RunAt),

@@ -7,16 +7,12 @@ import (
 	"fmt"
 
 	"rushes/catalog"
-	"rushes/catalog/sqlstore/internal/sqlitedb"
+	"rushes/catalog/sqlstore/internal/sqlc"
 )
 
 // addBatch is the number of jobs that one transaction of AddJobs adds: more
 // would keep other writers waiting.
 const addBatch = 500
-
-// errOvertaken says that another transaction has written what this one was to
-// be the first to write: it is to be done again from its start.
-var errOvertaken = errors.New("overtaken by another transaction")
 
 // AddJob queues the job, with a ticket in the outbox when dispatch is set, and
 // returns it as it is now. There is one job for each CaptureKey, Generation and
@@ -78,7 +74,7 @@ func (s *Store) AddGeneration(ctx context.Context, j catalog.Job, dispatch bool)
 		}
 		j.Generation = int(last) + 1
 		if last >= 0 && j.BackfillID != "" {
-			row, err := t.JobByCapture(ctx, sqlitedb.JobByCaptureParams{CaptureKey: j.CaptureKey, Generation: last})
+			row, err := t.JobByCapture(ctx, sqlc.JobByCaptureParams{CaptureKey: j.CaptureKey, Generation: last})
 			if err != nil {
 				return err
 			}
@@ -109,14 +105,14 @@ func (t tx) addJob(ctx context.Context, j catalog.Job, dispatch bool) (catalog.J
 	if err != nil {
 		return catalog.Job{}, false, err
 	}
-	now, err := t.JobByCapture(ctx, sqlitedb.JobByCaptureParams{
+	now, err := t.JobByCapture(ctx, sqlc.JobByCaptureParams{
 		CaptureKey: row.CaptureKey, Generation: row.Generation, ParentID: row.ParentID,
 	})
 	if err != nil {
 		return catalog.Job{}, false, err
 	}
 	if n == 0 && now.CaptureURI != row.CaptureURI {
-		moved, err := t.MoveCapture(ctx, sqlitedb.MoveCaptureParams{ID: now.ID, CaptureURI: row.CaptureURI, Now: t.now})
+		moved, err := t.MoveCapture(ctx, sqlc.MoveCaptureParams{ID: now.ID, CaptureURI: row.CaptureURI, Now: t.now})
 		if err != nil {
 			return catalog.Job{}, false, err
 		}
@@ -168,8 +164,9 @@ func changedOne(what, id string, rows int64, err error) error {
 	return nil
 }
 
+// lookupError turns the outcome of a search for one row into an error.
 func lookupError(what, id string, err error) error {
-	if errors.Is(err, sql.ErrNoRows) {
+	if errors.Is(err, sql.ErrNoRows) || unstorable(err) { // what cannot be stored is not there
 		err = catalog.ErrNotFound
 	}
 	return fmt.Errorf("%s %s: %w", what, id, err)

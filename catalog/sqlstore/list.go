@@ -6,7 +6,7 @@ import (
 	"time"
 
 	"rushes/catalog"
-	"rushes/catalog/sqlstore/internal/sqlitedb"
+	"rushes/catalog/sqlstore/internal/sqlc"
 )
 
 const (
@@ -28,6 +28,9 @@ func (s *Store) ListAssets(ctx context.Context, f catalog.Filter) ([]catalog.Ass
 		return nil, fmt.Errorf("list assets: %w", err)
 	}
 	rows, err := s.listRows(ctx, f)
+	if s.unstorable(err) { // nothing that is stored can meet the filter
+		return []catalog.Asset{}, nil
+	}
 	if err != nil {
 		return nil, fmt.Errorf("list assets: %w", err)
 	}
@@ -77,7 +80,7 @@ func secondInID(t time.Time) string {
 }
 
 // listRows picks the query whose index fits the most selective filter.
-func (s *Store) listRows(ctx context.Context, f catalog.Filter) ([]sqlitedb.Asset, error) {
+func (s *Store) listRows(ctx context.Context, f catalog.Filter) ([]sqlc.Asset, error) {
 	p, kind, status := pageOf(f), string(f.Type), string(f.Status)
 	superseded := int64(0)
 	if f.Superseded {
@@ -85,17 +88,17 @@ func (s *Store) listRows(ctx context.Context, f catalog.Filter) ([]sqlitedb.Asse
 	}
 	switch {
 	case f.JobID != "":
-		return s.queries.ListAssetsByJob(ctx, sqlitedb.ListAssetsByJobParams{
+		return s.queries.ListAssetsByJob(ctx, sqlc.ListAssetsByJobParams{
 			JobID: f.JobID, SessionID: f.SessionID, RoomID: f.RoomID, Type: kind, Status: status, Software: f.Software,
 			Superseded: superseded, Before: p.before, After: p.after, CreatedFrom: p.from, CreatedBefore: p.until, MaxRows: p.limit,
 		})
 	case f.SessionID != "":
-		return s.queries.ListAssetsBySession(ctx, sqlitedb.ListAssetsBySessionParams{
+		return s.queries.ListAssetsBySession(ctx, sqlc.ListAssetsBySessionParams{
 			SessionID: f.SessionID, RoomID: f.RoomID, Type: kind, Status: status, Software: f.Software,
 			Superseded: superseded, Before: p.before, After: p.after, CreatedFrom: p.from, CreatedBefore: p.until, MaxRows: p.limit,
 		})
 	case f.RoomID != "":
-		return s.queries.ListAssetsByRoom(ctx, sqlitedb.ListAssetsByRoomParams{
+		return s.queries.ListAssetsByRoom(ctx, sqlc.ListAssetsByRoomParams{
 			RoomID: f.RoomID, Type: kind, Status: status, Software: f.Software,
 			Superseded: superseded, Before: p.before, After: p.after, CreatedFrom: p.from, CreatedBefore: p.until, MaxRows: p.limit,
 		})
@@ -106,57 +109,57 @@ func (s *Store) listRows(ctx context.Context, f catalog.Filter) ([]sqlitedb.Asse
 }
 
 // listCurrent lists over all rooms without superseded assets.
-func (s *Store) listCurrent(ctx context.Context, f catalog.Filter, p assetPage) ([]sqlitedb.Asset, error) {
+func (s *Store) listCurrent(ctx context.Context, f catalog.Filter, p assetPage) ([]sqlc.Asset, error) {
 	kind, status := string(f.Type), string(f.Status)
 	switch {
 	case f.Software != "":
-		return s.queries.ListCurrentAssetsBySoftware(ctx, sqlitedb.ListCurrentAssetsBySoftwareParams{
+		return s.queries.ListCurrentAssetsBySoftware(ctx, sqlc.ListCurrentAssetsBySoftwareParams{
 			Software: f.Software, Type: kind, Status: status,
 			Before: p.before, After: p.after, CreatedFrom: p.from, CreatedBefore: p.until, MaxRows: p.limit,
 		})
 	case kind != "" && status != "":
-		return s.queries.ListCurrentAssetsByTypeAndStatus(ctx, sqlitedb.ListCurrentAssetsByTypeAndStatusParams{
+		return s.queries.ListCurrentAssetsByTypeAndStatus(ctx, sqlc.ListCurrentAssetsByTypeAndStatusParams{
 			Type: kind, Status: status,
 			Before: p.before, After: p.after, CreatedFrom: p.from, CreatedBefore: p.until, MaxRows: p.limit,
 		})
 	case kind != "":
-		return s.queries.ListCurrentAssetsByType(ctx, sqlitedb.ListCurrentAssetsByTypeParams{
+		return s.queries.ListCurrentAssetsByType(ctx, sqlc.ListCurrentAssetsByTypeParams{
 			Type: kind, Before: p.before, After: p.after, CreatedFrom: p.from, CreatedBefore: p.until, MaxRows: p.limit,
 		})
 	case status != "":
-		return s.queries.ListCurrentAssetsByStatus(ctx, sqlitedb.ListCurrentAssetsByStatusParams{
+		return s.queries.ListCurrentAssetsByStatus(ctx, sqlc.ListCurrentAssetsByStatusParams{
 			Status: status, Before: p.before, After: p.after, CreatedFrom: p.from, CreatedBefore: p.until, MaxRows: p.limit,
 		})
 	}
-	return s.queries.ListCurrentAssets(ctx, sqlitedb.ListCurrentAssetsParams{
+	return s.queries.ListCurrentAssets(ctx, sqlc.ListCurrentAssetsParams{
 		Before: p.before, After: p.after, CreatedFrom: p.from, CreatedBefore: p.until, MaxRows: p.limit,
 	})
 }
 
 // listAll lists over all rooms with superseded assets.
-func (s *Store) listAll(ctx context.Context, f catalog.Filter, p assetPage) ([]sqlitedb.Asset, error) {
+func (s *Store) listAll(ctx context.Context, f catalog.Filter, p assetPage) ([]sqlc.Asset, error) {
 	kind, status := string(f.Type), string(f.Status)
 	switch {
 	case f.Software != "":
-		return s.queries.ListAssetsBySoftware(ctx, sqlitedb.ListAssetsBySoftwareParams{
+		return s.queries.ListAssetsBySoftware(ctx, sqlc.ListAssetsBySoftwareParams{
 			Software: f.Software, Type: kind, Status: status,
 			Before: p.before, After: p.after, CreatedFrom: p.from, CreatedBefore: p.until, MaxRows: p.limit,
 		})
 	case kind != "" && status != "":
-		return s.queries.ListAssetsByTypeAndStatus(ctx, sqlitedb.ListAssetsByTypeAndStatusParams{
+		return s.queries.ListAssetsByTypeAndStatus(ctx, sqlc.ListAssetsByTypeAndStatusParams{
 			Type: kind, Status: status,
 			Before: p.before, After: p.after, CreatedFrom: p.from, CreatedBefore: p.until, MaxRows: p.limit,
 		})
 	case kind != "":
-		return s.queries.ListAssetsByType(ctx, sqlitedb.ListAssetsByTypeParams{
+		return s.queries.ListAssetsByType(ctx, sqlc.ListAssetsByTypeParams{
 			Type: kind, Before: p.before, After: p.after, CreatedFrom: p.from, CreatedBefore: p.until, MaxRows: p.limit,
 		})
 	case status != "":
-		return s.queries.ListAssetsByStatus(ctx, sqlitedb.ListAssetsByStatusParams{
+		return s.queries.ListAssetsByStatus(ctx, sqlc.ListAssetsByStatusParams{
 			Status: status, Before: p.before, After: p.after, CreatedFrom: p.from, CreatedBefore: p.until, MaxRows: p.limit,
 		})
 	}
-	return s.queries.ListAssets(ctx, sqlitedb.ListAssetsParams{
+	return s.queries.ListAssets(ctx, sqlc.ListAssetsParams{
 		Before: p.before, After: p.after, CreatedFrom: p.from, CreatedBefore: p.until, MaxRows: p.limit,
 	})
 }

@@ -5,8 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"path/filepath"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -32,11 +32,21 @@ func TestMain(m *testing.M) {
 		}
 		os.Exit(0)
 	}
-	goleak.VerifyTestMain(m)
+	goleak.VerifyTestMain(m, goleak.Cleanup(func(code int) {
+		if serverAsked.Load() {
+			if p, err := server(); err == nil {
+				if err := p.Stop(); err != nil {
+					fmt.Fprintln(os.Stderr, err)
+					code = 1
+				}
+			}
+		}
+		os.Exit(code)
+	}))
 }
 
 func runChild(path, task string) error {
-	s, err := sqlstore.Open(context.Background(), sqlstore.Config{Path: path})
+	s, err := sqlstore.Open(context.Background(), target(path))
 	if err != nil {
 		return err
 	}
@@ -77,9 +87,17 @@ func sharedID(ctx context.Context, s *sqlstore.Store) (string, error) {
 	}
 }
 
-func openStore(t *testing.T, path string) *sqlstore.Store {
+// target tells a file from an address.
+func target(at string) sqlstore.Config {
+	if strings.HasPrefix(at, "postgres:") {
+		return sqlstore.Config{URL: catalog.Secret(at)}
+	}
+	return sqlstore.Config{Path: at}
+}
+
+func openTarget(t *testing.T, at string) *sqlstore.Store {
 	t.Helper()
-	s, err := sqlstore.Open(t.Context(), sqlstore.Config{Path: path})
+	s, err := sqlstore.Open(t.Context(), target(at))
 	require.NoError(t, err)
 	t.Cleanup(func() {
 		require.NoError(t, s.Close())
@@ -88,9 +106,9 @@ func openStore(t *testing.T, path string) *sqlstore.Store {
 	return s
 }
 
-func newStore(t *testing.T) *sqlstore.Store {
+func openStore(t *testing.T, path string) *sqlstore.Store {
 	t.Helper()
-	return openStore(t, filepath.Join(t.TempDir(), "catalog.db"))
+	return openTarget(t, path)
 }
 
 func completed(key string) catalog.Asset {

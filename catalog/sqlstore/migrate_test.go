@@ -50,6 +50,13 @@ func TestMigrateVersion1(t *testing.T) {
 	checkVersion1(t, openStore(t, path))
 }
 
+func TestMigrateVersion1OnPostgres(t *testing.T) {
+	t.Parallel()
+	address := postgresURL(t)
+	oldCatalog(t, goose.DialectPostgres, openPostgres(t, address), 1, version1)
+	checkVersion1(t, openTarget(t, address))
+}
+
 // checkVersion1 looks for everything that version1 says, and works on with it.
 func checkVersion1(t *testing.T, s *sqlstore.Store) {
 	t.Helper()

@@ -3,6 +3,7 @@ package sqlstore_test
 import (
 	"context"
 	"database/sql"
+	"fmt"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -12,6 +13,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"rushes/catalog"
 	"rushes/catalog/sqlstore"
 )
 
@@ -109,6 +111,62 @@ func TestOpenStopsWaitingForTheLock(t *testing.T) {
 	require.ErrorIs(t, err, context.DeadlineExceeded)
 	unlock()
 	openStore(t, path)
+}
+
+func TestOpenPostgres(t *testing.T) {
+	t.Parallel()
+	address := postgresURL(t)
+	var wg sync.WaitGroup
+	for range 6 {
+		wg.Go(func() {
+			s, err := sqlstore.Open(t.Context(), target(address))
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			if _, err := begin(t.Context(), s, "c"); err != nil {
+				t.Error(err)
+			}
+			if err := s.Close(); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	wg.Wait()
+	s := openTarget(t, address)
+	j := beginJob(t, s, "c")
+	require.Equal(t, 7, j.Attempts)
+	require.WithinDuration(t, time.Now(), j.CreatedAt, time.Minute)
+	_, err := openPostgres(t, address).ExecContext(t.Context(), "INSERT INTO goose_db_version (version_id, is_applied) VALUES (999, true)")
+	require.NoError(t, err)
+	_, err = sqlstore.Open(t.Context(), target(address))
+	require.ErrorContains(t, err, "999")
+	require.ErrorContains(t, err, "newer")
+}
+
+// TestOpenHidesThePassword: whatever is wrong with the address, no error shows
+// the password in it.
+func TestOpenHidesThePassword(t *testing.T) {
+	t.Parallel()
+	const password = "s3cr3t-w0rd"
+	for _, address := range []string{
+		"postgres://rushes:" + password + "@127.0.0.1:1/db?sslmode=disable",
+		"postgres://rushes:" + password + "@127.0.0.1:port/db",
+		"postgres://rushes:" + password + "@[::1/db",
+		"postgres://rushes:" + password + "@127.0.0.1:1/db?connect_timeout=never",
+		"postgres://127.0.0.1:1/db?sslmode=disable&password=" + password,
+		"host=127.0.0.1 port=1 sslmode=disable password=" + password,
+		"mysql://rushes:" + password + "@h/db", password,
+	} {
+		cfg := sqlstore.Config{URL: catalog.Secret(address)}
+		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+		_, err := sqlstore.Open(ctx, cfg)
+		cancel()
+		require.Error(t, err)
+		require.NotContains(t, fmt.Sprintf("%v %+v %#v", err, cfg, cfg), password)
+	}
+	_, err := sqlstore.Open(t.Context(), sqlstore.Config{URL: "postgres:///x", Path: "y"})
+	require.ErrorContains(t, err, "both")
 }
 
 func rawDB(t *testing.T, path string) *sql.DB {

@@ -1,12 +1,14 @@
 package sqlstore
 
 import (
+	"cmp"
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"rushes/catalog"
-	"rushes/catalog/sqlstore/internal/sqlitedb"
+	"rushes/catalog/sqlstore/internal/sqlc"
 )
 
 // DueTickets returns up to limit tickets of the outbox whose time has come: the
@@ -29,17 +31,15 @@ func (s *Store) Dispatched(ctx context.Context, tickets []catalog.Ticket) error 
 	if len(tickets) == 0 {
 		return nil
 	}
+	// Whoever locks several jobs does so in the order of their ids.
+	tickets = slices.SortedFunc(slices.Values(tickets), func(a, b catalog.Ticket) int { return cmp.Compare(a.JobID, b.JobID) })
 	err := s.inRelaxedTx(ctx, func(t tx) error {
 		for _, ticket := range tickets {
-			n, err := t.DropTicket(ctx, ticket.ID)
+			_, err := t.NoteTicket(ctx, sqlc.NoteTicketParams{TicketID: ticket.ID, Now: t.now, JobID: ticket.JobID})
 			if err != nil {
 				return err
 			}
-			if n == 0 { // claimed or replaced since: what the job remembers is newer
-				continue
-			}
-			_, err = t.NoteTicket(ctx, sqlitedb.NoteTicketParams{TicketID: ticket.ID, Now: t.now, JobID: ticket.JobID})
-			if err != nil {
+			if _, err := t.DropTicket(ctx, ticket.ID); err != nil {
 				return err
 			}
 		}
@@ -55,7 +55,7 @@ func (s *Store) Dispatched(ctx context.Context, tickets []catalog.Ticket) error 
 // time and whose jobs are still queued without another ticket in the outbox, in
 // the order of their job ids, which begin after afterJob.
 func (s *Store) Waiting(ctx context.Context, before time.Time, afterJob string, limit int) ([]catalog.Ticket, error) {
-	rows, err := s.queries.WaitingTickets(ctx, sqlitedb.WaitingTicketsParams{
+	rows, err := s.queries.WaitingTickets(ctx, sqlc.WaitingTicketsParams{
 		After: afterJob, Before: micros(before), MaxRows: int64(limit),
 	})
 	if err != nil {
@@ -97,11 +97,11 @@ func (s *Store) Lease(ctx context.Context, name, holder string, ttl time.Duratio
 	var rows int64
 	err := s.inRelaxedTx(ctx, func(t tx) (err error) {
 		until := t.now + ttl.Microseconds()
-		rows, err = t.RenewLease(ctx, sqlitedb.RenewLeaseParams{Name: name, Holder: holder, ExpiresAt: until, Now: t.now})
+		rows, err = t.RenewLease(ctx, sqlc.RenewLeaseParams{Name: name, Holder: holder, ExpiresAt: until, Now: t.now})
 		if err != nil || rows > 0 {
 			return err
 		}
-		rows, err = t.NewLease(ctx, sqlitedb.NewLeaseParams{Name: name, Holder: holder, ExpiresAt: until})
+		rows, err = t.NewLease(ctx, sqlc.NewLeaseParams{Name: name, Holder: holder, ExpiresAt: until})
 		return err
 	})
 	if err != nil {

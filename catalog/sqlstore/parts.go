@@ -5,13 +5,13 @@ import (
 	"fmt"
 
 	"rushes/catalog"
-	"rushes/catalog/sqlstore/internal/sqlitedb"
+	"rushes/catalog/sqlstore/internal/sqlc"
 )
 
 // fanOut adds the parts of the job that are missing, queues those again that
 // have failed or were canceled, and returns the state that this leaves the job
 // in.
-func (t tx) fanOut(ctx context.Context, parent sqlitedb.Job, parts []catalog.Job) (state string, err error) {
+func (t tx) fanOut(ctx context.Context, parent sqlc.Job, parts []catalog.Job) (state string, err error) {
 	if parent.ParentID != "" {
 		return "", fmt.Errorf("a part with parts of its own: %w", catalog.ErrInvalid)
 	}
@@ -41,11 +41,11 @@ func (t tx) putPart(ctx context.Context, part catalog.Job) error {
 		return err
 	}
 	if n > 0 {
-		return t.PutTicket(ctx, sqlitedb.PutTicketParams{
+		return t.PutTicket(ctx, sqlc.PutTicketParams{
 			ID: t.store.ids.NewID(), JobID: row.ID, Queue: row.Queue, Priority: row.Priority, RunAt: row.RunAt,
 		})
 	}
-	old, err := t.JobByCapture(ctx, sqlitedb.JobByCaptureParams{
+	old, err := t.JobByCapture(ctx, sqlc.JobByCaptureParams{
 		CaptureKey: row.CaptureKey, Generation: row.Generation, ParentID: row.ParentID,
 	})
 	if err != nil {
@@ -61,7 +61,7 @@ func (t tx) putPart(ctx context.Context, part catalog.Job) error {
 }
 
 // again is the job as a new one: queued, without attempts and error.
-func (t tx) again(j sqlitedb.Job) sqlitedb.Job {
+func (t tx) again(j sqlc.Job) sqlc.Job {
 	j.State, j.Attempts, j.Takeovers, j.CancelRequested = string(catalog.JobQueued), 0, 0, 0
 	j.ErrorKind, j.ErrorMessage, j.Progress, j.RunAt = "", "", 0, t.now
 	return j

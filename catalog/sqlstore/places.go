@@ -5,7 +5,7 @@ import (
 	"fmt"
 
 	"rushes/catalog"
-	"rushes/catalog/sqlstore/internal/sqlitedb"
+	"rushes/catalog/sqlstore/internal/sqlc"
 )
 
 // ReservePlace makes the storage key the claim's, for the bytes of the asset of
@@ -30,15 +30,15 @@ func (s *Store) ReservePlace(ctx context.Context, claim catalog.Claim, assetKey,
 }
 
 // takePlace makes the place the claim's unless it is somebody's, and returns it.
-func (t tx) takePlace(ctx context.Context, claim catalog.Claim, assetKey, path string) (sqlitedb.Place, error) {
+func (t tx) takePlace(ctx context.Context, claim catalog.Claim, assetKey, path string) (sqlc.Place, error) {
 	if path == "" {
-		return sqlitedb.Place{}, fmt.Errorf("no path: %w", catalog.ErrInvalid)
+		return sqlc.Place{}, fmt.Errorf("no path: %w", catalog.ErrInvalid)
 	}
-	_, err := t.PutPlace(ctx, sqlitedb.PutPlaceParams{
+	_, err := t.PutPlace(ctx, sqlc.PutPlaceParams{
 		Path: path, JobID: claim.JobID, Fence: claim.Fence, AssetKey: assetKey,
 	})
 	if err != nil {
-		return sqlitedb.Place{}, err
+		return sqlc.Place{}, err
 	}
 	place, err := t.PlaceByPath(ctx, path)
 	if err != nil {

@@ -3,24 +3,25 @@ package sqlstore
 import (
 	"encoding/json"
 	"fmt"
+	"strings"
 	"time"
 
 	"rushes/catalog"
-	"rushes/catalog/sqlstore/internal/sqlitedb"
+	"rushes/catalog/sqlstore/internal/sqlc"
 )
 
 // assetRow turns an asset into its row.
-func assetRow(a catalog.Asset) (sqlitedb.Asset, error) {
+func assetRow(a catalog.Asset) (sqlc.Asset, error) {
 	thumbnails, err := json.Marshal(a.Thumbnails)
 	if err != nil {
-		return sqlitedb.Asset{}, fmt.Errorf("asset %q: thumbnails: %w", a.Key, err)
+		return sqlc.Asset{}, fmt.Errorf("asset %q: thumbnails: %w", a.Key, err)
 	}
 	metadata, err := json.Marshal(a.Metadata)
 	if err != nil {
-		return sqlitedb.Asset{}, fmt.Errorf("asset %q: metadata: %w", a.Key, err)
+		return sqlc.Asset{}, fmt.Errorf("asset %q: metadata: %w", a.Key, err)
 	}
 	kind, message := splitError(a.Error)
-	return sqlitedb.Asset{
+	return sqlc.Asset{
 		ID: a.ID, JobID: a.JobID, RoomID: a.RoomID, SessionID: a.SessionID,
 		Type: string(a.Type), Path: a.Path, Size: a.Size, Duration: int64(a.Duration),
 		Status: string(a.Status), CreatedAt: micros(a.CreatedAt), StartedAt: micros(a.StartedAt),
@@ -32,7 +33,7 @@ func assetRow(a catalog.Asset) (sqlitedb.Asset, error) {
 }
 
 // assetFromRow is the inverse of assetRow.
-func assetFromRow(r sqlitedb.Asset) (catalog.Asset, error) {
+func assetFromRow(r sqlc.Asset) (catalog.Asset, error) {
 	a := catalog.Asset{
 		ID: r.ID, JobID: r.JobID, RoomID: r.RoomID, SessionID: r.SessionID,
 		Type: catalog.AssetType(r.Type), Path: r.Path, Size: r.Size, Duration: time.Duration(r.Duration),
@@ -52,7 +53,7 @@ func assetFromRow(r sqlitedb.Asset) (catalog.Asset, error) {
 	return a, nil
 }
 
-func assetsFromRows(rows []sqlitedb.Asset) ([]catalog.Asset, error) {
+func assetsFromRows(rows []sqlc.Asset) ([]catalog.Asset, error) {
 	assets := make([]catalog.Asset, 0, len(rows))
 	for _, r := range rows {
 		a, err := assetFromRow(r)
@@ -78,7 +79,13 @@ func splitError(e *catalog.AssetError) (kind, message string) {
 	if e == nil {
 		return "", ""
 	}
-	return e.Kind, e.Message
+	return e.Kind, plainText(e.Message)
+}
+
+// plainText is the message without what a database may refuse: an error quotes
+// whatever was in a file.
+func plainText(message string) string {
+	return strings.ReplaceAll(strings.ToValidUTF8(message, "\uFFFD"), "\x00", "\uFFFD")
 }
 
 // micros is the stored form of a time: microseconds since 1970, 0 for none.

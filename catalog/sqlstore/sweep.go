@@ -6,7 +6,7 @@ import (
 	"time"
 
 	"rushes/catalog"
-	"rushes/catalog/sqlstore/internal/sqlitedb"
+	"rushes/catalog/sqlstore/internal/sqlc"
 )
 
 // LostKind is the AssetError.Kind of a job whose workers died.
@@ -17,7 +17,7 @@ const LostKind = "lost"
 // are asked to stop, and are canceled when their workers end or are given up.
 // A job that is over is a catalog.ErrInvalid.
 func (s *Store) CancelJob(ctx context.Context, id string) (catalog.Job, error) {
-	return s.change(ctx, "cancel", id, func(t tx, old sqlitedb.Job) (sqlitedb.Job, error) {
+	return s.change(ctx, "cancel", id, func(t tx, old sqlc.Job) (sqlc.Job, error) {
 		switch state := catalog.JobState(old.State); {
 		case state.Final():
 			return old, fmt.Errorf("it is %s: %w", state, catalog.ErrInvalid)
@@ -34,7 +34,7 @@ func (s *Store) CancelJob(ctx context.Context, id string) (catalog.Job, error) {
 // tried; its log stays. Any other job is a catalog.ErrInvalid, and so is a part:
 // its parent queues it again.
 func (s *Store) RetryJob(ctx context.Context, id string) (catalog.Job, error) {
-	return s.change(ctx, "retry", id, func(t tx, old sqlitedb.Job) (sqlitedb.Job, error) {
+	return s.change(ctx, "retry", id, func(t tx, old sqlc.Job) (sqlc.Job, error) {
 		switch {
 		case old.ParentID != "":
 			return old, fmt.Errorf("it is a part of %s, which is to be tried again: %w", old.ParentID, catalog.ErrInvalid)
@@ -47,7 +47,7 @@ func (s *Store) RetryJob(ctx context.Context, id string) (catalog.Job, error) {
 
 // change runs fn over the locked job in a transaction.
 func (s *Store) change(
-	ctx context.Context, what, id string, fn func(tx, sqlitedb.Job) (sqlitedb.Job, error),
+	ctx context.Context, what, id string, fn func(tx, sqlc.Job) (sqlc.Job, error),
 ) (job catalog.Job, err error) {
 	err = s.inTx(ctx, func(t tx) error {
 		row, err := t.lockJob(ctx, id)
@@ -81,7 +81,7 @@ func (s *Store) TakeOver(ctx context.Context, before time.Time, mostTakeovers, l
 	}
 	for _, id := range silent {
 		taken := false
-		job, err := s.change(ctx, "take over", id, func(t tx, old sqlitedb.Job) (sqlitedb.Job, error) {
+		job, err := s.change(ctx, "take over", id, func(t tx, old sqlc.Job) (sqlc.Job, error) {
 			if old.State != string(catalog.JobRunning) || old.HeartbeatAt >= micros(before) {
 				return old, nil
 			}
@@ -101,7 +101,7 @@ func (s *Store) TakeOver(ctx context.Context, before time.Time, mostTakeovers, l
 	}
 	for _, id := range joinable {
 		joined := false
-		job, err := s.change(ctx, "join", id, func(t tx, old sqlitedb.Job) (_ sqlitedb.Job, err error) {
+		job, err := s.change(ctx, "join", id, func(t tx, old sqlc.Job) (_ sqlc.Job, err error) {
 			if joined, err = t.join(ctx, id); err != nil {
 				return old, err
 			}
@@ -117,7 +117,7 @@ func (s *Store) TakeOver(ctx context.Context, before time.Time, mostTakeovers, l
 	return changed, nil
 }
 
-func (t tx) takeOver(ctx context.Context, old sqlitedb.Job, mostTakeovers int) (sqlitedb.Job, error) {
+func (t tx) takeOver(ctx context.Context, old sqlc.Job, mostTakeovers int) (sqlc.Job, error) {
 	failure := &catalog.AssetError{Kind: LostKind, Message: fmt.Sprintf("the worker %s gave no sign of life", old.Worker)}
 	if err := t.noteAttempt(ctx, old, catalog.Attempt{Ending: catalog.EndLost, Failure: failure}); err != nil {
 		return old, err

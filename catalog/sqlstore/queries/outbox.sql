@@ -24,8 +24,11 @@ WHERE job_id IN (SELECT j.id FROM jobs j WHERE j.parent_id <> '' AND j.parent_id
 DELETE FROM outbox WHERE id = sqlc.arg(id);
 
 -- name: NoteTicket :execrows
-UPDATE jobs SET ticket_id = sqlc.arg(ticket_id), ticket_at = sqlc.arg(now)
-WHERE id = sqlc.arg(job_id) AND state = 'queued';
+-- Of a ticket that is still in the outbox; what the job remembers is newer
+-- otherwise. The job comes before its outbox row, as in all transactions.
+UPDATE jobs SET ticket_id = CAST(sqlc.arg(ticket_id) AS TEXT), ticket_at = sqlc.arg(now)
+WHERE jobs.id = sqlc.arg(job_id) AND state = 'queued'
+    AND EXISTS (SELECT 1 FROM outbox o WHERE o.id = CAST(sqlc.arg(ticket_id) AS TEXT));
 
 -- name: DueTickets :many
 SELECT * FROM outbox

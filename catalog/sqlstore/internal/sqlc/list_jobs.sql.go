@@ -3,7 +3,7 @@
 //   sqlc v1.31.1
 // source: list_jobs.sql
 
-package sqlitedb
+package sqlc
 
 import (
 	"context"
@@ -11,9 +11,9 @@ import (
 
 const listJobs = `-- name: ListJobs :many
 SELECT id, capture_uri, capture_key, recording_id, room_id, session_id, template_id, source, state, stage, progress, attempts, created_at, updated_at, started_at, stopped_at, defects, error_kind, error_message, kind, parent_id, generation, options, result, queue, priority, cost_cpu, cost_memory, max_attempts, takeovers, fence, worker, claimed_at, heartbeat_at, run_at, cancel_requested, backfill_id, finished_at, ticket_id, ticket_at FROM jobs
-WHERE id < ?1
+WHERE id < $1
 ORDER BY id DESC
-LIMIT CAST(?2 AS BIGINT)
+LIMIT CAST($2 AS BIGINT)
 `
 
 func (q *Queries) ListJobs(ctx context.Context, before string, maxRows int64) ([]Job, error) {
@@ -82,13 +82,13 @@ func (q *Queries) ListJobs(ctx context.Context, before string, maxRows int64) ([
 
 const listJobsByBackfill = `-- name: ListJobsByBackfill :many
 SELECT id, capture_uri, capture_key, recording_id, room_id, session_id, template_id, source, state, stage, progress, attempts, created_at, updated_at, started_at, stopped_at, defects, error_kind, error_message, kind, parent_id, generation, options, result, queue, priority, cost_cpu, cost_memory, max_attempts, takeovers, fence, worker, claimed_at, heartbeat_at, run_at, cancel_requested, backfill_id, finished_at, ticket_id, ticket_at FROM jobs
-WHERE backfill_id <> '' AND backfill_id = ?1 AND id < ?2
-    AND (CAST(?3 AS TEXT) = '' OR room_id = CAST(?3 AS TEXT))
-    AND (CAST(?4 AS TEXT) = '' OR kind = CAST(?4 AS TEXT))
-    AND (CAST(?5 AS TEXT) = '' OR queue = CAST(?5 AS TEXT))
-    AND (CAST(?6 AS TEXT) = '' OR state = CAST(?6 AS TEXT))
+WHERE backfill_id <> '' AND backfill_id = $1 AND id < $2
+    AND (CAST($3 AS TEXT) = '' OR room_id = CAST($3 AS TEXT))
+    AND (CAST($4 AS TEXT) = '' OR kind = CAST($4 AS TEXT))
+    AND (CAST($5 AS TEXT) = '' OR queue = CAST($5 AS TEXT))
+    AND (CAST($6 AS TEXT) = '' OR state = CAST($6 AS TEXT))
 ORDER BY id DESC
-LIMIT CAST(?7 AS BIGINT)
+LIMIT CAST($7 AS BIGINT)
 `
 
 type ListJobsByBackfillParams struct {
@@ -175,9 +175,9 @@ func (q *Queries) ListJobsByBackfill(ctx context.Context, arg ListJobsByBackfill
 
 const listJobsByKind = `-- name: ListJobsByKind :many
 SELECT id, capture_uri, capture_key, recording_id, room_id, session_id, template_id, source, state, stage, progress, attempts, created_at, updated_at, started_at, stopped_at, defects, error_kind, error_message, kind, parent_id, generation, options, result, queue, priority, cost_cpu, cost_memory, max_attempts, takeovers, fence, worker, claimed_at, heartbeat_at, run_at, cancel_requested, backfill_id, finished_at, ticket_id, ticket_at FROM jobs
-WHERE kind = ?1 AND id < ?2
+WHERE kind = $1 AND id < $2
 ORDER BY id DESC
-LIMIT CAST(?3 AS BIGINT)
+LIMIT CAST($3 AS BIGINT)
 `
 
 type ListJobsByKindParams struct {
@@ -252,9 +252,9 @@ func (q *Queries) ListJobsByKind(ctx context.Context, arg ListJobsByKindParams) 
 
 const listJobsByKindAndState = `-- name: ListJobsByKindAndState :many
 SELECT id, capture_uri, capture_key, recording_id, room_id, session_id, template_id, source, state, stage, progress, attempts, created_at, updated_at, started_at, stopped_at, defects, error_kind, error_message, kind, parent_id, generation, options, result, queue, priority, cost_cpu, cost_memory, max_attempts, takeovers, fence, worker, claimed_at, heartbeat_at, run_at, cancel_requested, backfill_id, finished_at, ticket_id, ticket_at FROM jobs
-WHERE kind = ?1 AND state = ?2 AND id < ?3
+WHERE kind = $1 AND state = $2 AND id < $3
 ORDER BY id DESC
-LIMIT CAST(?4 AS BIGINT)
+LIMIT CAST($4 AS BIGINT)
 `
 
 type ListJobsByKindAndStateParams struct {
@@ -335,14 +335,14 @@ func (q *Queries) ListJobsByKindAndState(ctx context.Context, arg ListJobsByKind
 
 const listJobsByParent = `-- name: ListJobsByParent :many
 SELECT id, capture_uri, capture_key, recording_id, room_id, session_id, template_id, source, state, stage, progress, attempts, created_at, updated_at, started_at, stopped_at, defects, error_kind, error_message, kind, parent_id, generation, options, result, queue, priority, cost_cpu, cost_memory, max_attempts, takeovers, fence, worker, claimed_at, heartbeat_at, run_at, cancel_requested, backfill_id, finished_at, ticket_id, ticket_at FROM jobs
-WHERE parent_id <> '' AND parent_id = ?1 AND id < ?2
-    AND (CAST(?3 AS TEXT) = '' OR room_id = CAST(?3 AS TEXT))
-    AND (CAST(?4 AS TEXT) = '' OR kind = CAST(?4 AS TEXT))
-    AND (CAST(?5 AS TEXT) = '' OR queue = CAST(?5 AS TEXT))
-    AND (CAST(?6 AS TEXT) = '' OR state = CAST(?6 AS TEXT))
-    AND (CAST(?7 AS TEXT) = '' OR backfill_id = CAST(?7 AS TEXT))
+WHERE parent_id <> '' AND parent_id = $1 AND id < $2
+    AND (CAST($3 AS TEXT) = '' OR room_id = CAST($3 AS TEXT))
+    AND (CAST($4 AS TEXT) = '' OR kind = CAST($4 AS TEXT))
+    AND (CAST($5 AS TEXT) = '' OR queue = CAST($5 AS TEXT))
+    AND (CAST($6 AS TEXT) = '' OR state = CAST($6 AS TEXT))
+    AND (CAST($7 AS TEXT) = '' OR backfill_id = CAST($7 AS TEXT))
 ORDER BY id DESC
-LIMIT CAST(?8 AS BIGINT)
+LIMIT CAST($8 AS BIGINT)
 `
 
 type ListJobsByParentParams struct {
@@ -432,10 +432,10 @@ func (q *Queries) ListJobsByParent(ctx context.Context, arg ListJobsByParentPara
 
 const listJobsByQueue = `-- name: ListJobsByQueue :many
 SELECT id, capture_uri, capture_key, recording_id, room_id, session_id, template_id, source, state, stage, progress, attempts, created_at, updated_at, started_at, stopped_at, defects, error_kind, error_message, kind, parent_id, generation, options, result, queue, priority, cost_cpu, cost_memory, max_attempts, takeovers, fence, worker, claimed_at, heartbeat_at, run_at, cancel_requested, backfill_id, finished_at, ticket_id, ticket_at FROM jobs
-WHERE queue = ?1 AND id < ?2
-    AND (CAST(?3 AS TEXT) = '' OR kind = CAST(?3 AS TEXT))
+WHERE queue = $1 AND id < $2
+    AND (CAST($3 AS TEXT) = '' OR kind = CAST($3 AS TEXT))
 ORDER BY id DESC
-LIMIT CAST(?4 AS BIGINT)
+LIMIT CAST($4 AS BIGINT)
 `
 
 type ListJobsByQueueParams struct {
@@ -516,10 +516,10 @@ func (q *Queries) ListJobsByQueue(ctx context.Context, arg ListJobsByQueueParams
 
 const listJobsByQueueAndState = `-- name: ListJobsByQueueAndState :many
 SELECT id, capture_uri, capture_key, recording_id, room_id, session_id, template_id, source, state, stage, progress, attempts, created_at, updated_at, started_at, stopped_at, defects, error_kind, error_message, kind, parent_id, generation, options, result, queue, priority, cost_cpu, cost_memory, max_attempts, takeovers, fence, worker, claimed_at, heartbeat_at, run_at, cancel_requested, backfill_id, finished_at, ticket_id, ticket_at FROM jobs
-WHERE queue = ?1 AND state = ?2 AND id < ?3
-    AND (CAST(?4 AS TEXT) = '' OR kind = CAST(?4 AS TEXT))
+WHERE queue = $1 AND state = $2 AND id < $3
+    AND (CAST($4 AS TEXT) = '' OR kind = CAST($4 AS TEXT))
 ORDER BY id DESC
-LIMIT CAST(?5 AS BIGINT)
+LIMIT CAST($5 AS BIGINT)
 `
 
 type ListJobsByQueueAndStateParams struct {
@@ -602,12 +602,12 @@ func (q *Queries) ListJobsByQueueAndState(ctx context.Context, arg ListJobsByQue
 
 const listJobsByRoom = `-- name: ListJobsByRoom :many
 SELECT id, capture_uri, capture_key, recording_id, room_id, session_id, template_id, source, state, stage, progress, attempts, created_at, updated_at, started_at, stopped_at, defects, error_kind, error_message, kind, parent_id, generation, options, result, queue, priority, cost_cpu, cost_memory, max_attempts, takeovers, fence, worker, claimed_at, heartbeat_at, run_at, cancel_requested, backfill_id, finished_at, ticket_id, ticket_at FROM jobs
-WHERE room_id = ?1 AND id < ?2
-    AND (CAST(?3 AS TEXT) = '' OR kind = CAST(?3 AS TEXT))
-    AND (CAST(?4 AS TEXT) = '' OR queue = CAST(?4 AS TEXT))
-    AND (CAST(?5 AS TEXT) = '' OR state = CAST(?5 AS TEXT))
+WHERE room_id = $1 AND id < $2
+    AND (CAST($3 AS TEXT) = '' OR kind = CAST($3 AS TEXT))
+    AND (CAST($4 AS TEXT) = '' OR queue = CAST($4 AS TEXT))
+    AND (CAST($5 AS TEXT) = '' OR state = CAST($5 AS TEXT))
 ORDER BY id DESC
-LIMIT CAST(?6 AS BIGINT)
+LIMIT CAST($6 AS BIGINT)
 `
 
 type ListJobsByRoomParams struct {
@@ -692,9 +692,9 @@ func (q *Queries) ListJobsByRoom(ctx context.Context, arg ListJobsByRoomParams) 
 
 const listJobsByState = `-- name: ListJobsByState :many
 SELECT id, capture_uri, capture_key, recording_id, room_id, session_id, template_id, source, state, stage, progress, attempts, created_at, updated_at, started_at, stopped_at, defects, error_kind, error_message, kind, parent_id, generation, options, result, queue, priority, cost_cpu, cost_memory, max_attempts, takeovers, fence, worker, claimed_at, heartbeat_at, run_at, cancel_requested, backfill_id, finished_at, ticket_id, ticket_at FROM jobs
-WHERE state = ?1 AND id < ?2
+WHERE state = $1 AND id < $2
 ORDER BY id DESC
-LIMIT CAST(?3 AS BIGINT)
+LIMIT CAST($3 AS BIGINT)
 `
 
 type ListJobsByStateParams struct {

@@ -3,7 +3,7 @@
 //   sqlc v1.31.1
 // source: outbox.sql
 
-package sqlitedb
+package sqlc
 
 import (
 	"context"
@@ -11,8 +11,8 @@ import (
 
 const addTicket = `-- name: AddTicket :execrows
 INSERT INTO outbox (id, job_id, queue, priority, run_at)
-SELECT CAST(?1 AS TEXT), j.id, j.queue, j.priority, j.run_at FROM jobs j
-WHERE j.id = ?2 AND j.state = 'queued'
+SELECT CAST($1 AS TEXT), j.id, j.queue, j.priority, j.run_at FROM jobs j
+WHERE j.id = $2 AND j.state = 'queued'
 ON CONFLICT (job_id) DO NOTHING
 `
 
@@ -26,7 +26,7 @@ func (q *Queries) AddTicket(ctx context.Context, ticketID string, jobID string) 
 }
 
 const dropLease = `-- name: DropLease :execrows
-DELETE FROM leases WHERE name = ?1 AND holder = ?2
+DELETE FROM leases WHERE name = $1 AND holder = $2
 `
 
 func (q *Queries) DropLease(ctx context.Context, name string, holder string) (int64, error) {
@@ -38,7 +38,7 @@ func (q *Queries) DropLease(ctx context.Context, name string, holder string) (in
 }
 
 const dropTicket = `-- name: DropTicket :execrows
-DELETE FROM outbox WHERE id = ?1
+DELETE FROM outbox WHERE id = $1
 `
 
 func (q *Queries) DropTicket(ctx context.Context, id string) (int64, error) {
@@ -50,7 +50,7 @@ func (q *Queries) DropTicket(ctx context.Context, id string) (int64, error) {
 }
 
 const dropTicketsOfJob = `-- name: DropTicketsOfJob :execrows
-DELETE FROM outbox WHERE job_id = ?1
+DELETE FROM outbox WHERE job_id = $1
 `
 
 func (q *Queries) DropTicketsOfJob(ctx context.Context, jobID string) (int64, error) {
@@ -63,7 +63,7 @@ func (q *Queries) DropTicketsOfJob(ctx context.Context, jobID string) (int64, er
 
 const dropTicketsOfParts = `-- name: DropTicketsOfParts :execrows
 DELETE FROM outbox
-WHERE job_id IN (SELECT j.id FROM jobs j WHERE j.parent_id <> '' AND j.parent_id = ?1)
+WHERE job_id IN (SELECT j.id FROM jobs j WHERE j.parent_id <> '' AND j.parent_id = $1)
 `
 
 func (q *Queries) DropTicketsOfParts(ctx context.Context, parentID string) (int64, error) {
@@ -76,9 +76,9 @@ func (q *Queries) DropTicketsOfParts(ctx context.Context, parentID string) (int6
 
 const dueTickets = `-- name: DueTickets :many
 SELECT id, job_id, queue, priority, run_at FROM outbox
-WHERE run_at <= ?1
+WHERE run_at <= $1
 ORDER BY priority DESC, run_at, id
-LIMIT CAST(?2 AS BIGINT)
+LIMIT CAST($2 AS BIGINT)
 `
 
 func (q *Queries) DueTickets(ctx context.Context, now int64, maxRows int64) ([]Outbox, error) {
@@ -112,7 +112,7 @@ func (q *Queries) DueTickets(ctx context.Context, now int64, maxRows int64) ([]O
 
 const newLease = `-- name: NewLease :execrows
 INSERT INTO leases (name, holder, expires_at)
-VALUES (?1, ?2, ?3)
+VALUES ($1, $2, $3)
 ON CONFLICT (name) DO NOTHING
 `
 
@@ -131,8 +131,9 @@ func (q *Queries) NewLease(ctx context.Context, arg NewLeaseParams) (int64, erro
 }
 
 const noteTicket = `-- name: NoteTicket :execrows
-UPDATE jobs SET ticket_id = ?1, ticket_at = ?2
-WHERE id = ?3 AND state = 'queued'
+UPDATE jobs SET ticket_id = CAST($1 AS TEXT), ticket_at = $2
+WHERE jobs.id = $3 AND state = 'queued'
+    AND EXISTS (SELECT 1 FROM outbox o WHERE o.id = CAST($1 AS TEXT))
 `
 
 type NoteTicketParams struct {
@@ -141,6 +142,8 @@ type NoteTicketParams struct {
 	JobID    string
 }
 
+// Of a ticket that is still in the outbox; what the job remembers is newer
+// otherwise. The job comes before its outbox row, as in all transactions.
 func (q *Queries) NoteTicket(ctx context.Context, arg NoteTicketParams) (int64, error) {
 	result, err := q.db.ExecContext(ctx, noteTicket, arg.TicketID, arg.Now, arg.JobID)
 	if err != nil {
@@ -151,7 +154,7 @@ func (q *Queries) NoteTicket(ctx context.Context, arg NoteTicketParams) (int64, 
 
 const putTicket = `-- name: PutTicket :exec
 INSERT INTO outbox (id, job_id, queue, priority, run_at)
-VALUES (?1, ?2, ?3, ?4, ?5)
+VALUES ($1, $2, $3, $4, $5)
 ON CONFLICT (job_id) DO UPDATE SET
     id = excluded.id, queue = excluded.queue, priority = excluded.priority, run_at = excluded.run_at
 `
@@ -178,8 +181,8 @@ func (q *Queries) PutTicket(ctx context.Context, arg PutTicketParams) error {
 }
 
 const renewLease = `-- name: RenewLease :execrows
-UPDATE leases SET holder = ?1, expires_at = ?2
-WHERE name = ?3 AND (holder = ?1 OR expires_at <= ?4)
+UPDATE leases SET holder = $1, expires_at = $2
+WHERE name = $3 AND (holder = $1 OR expires_at <= $4)
 `
 
 type RenewLeaseParams struct {
@@ -204,11 +207,11 @@ func (q *Queries) RenewLease(ctx context.Context, arg RenewLeaseParams) (int64, 
 
 const waitingTickets = `-- name: WaitingTickets :many
 SELECT j.ticket_id, j.id AS job_id, j.queue, j.priority, j.run_at FROM jobs j
-WHERE j.state = 'queued' AND j.id > ?1
-    AND j.ticket_at > 0 AND j.ticket_at < ?2
+WHERE j.state = 'queued' AND j.id > $1
+    AND j.ticket_at > 0 AND j.ticket_at < $2
     AND NOT EXISTS (SELECT 1 FROM outbox o WHERE o.job_id = j.id)
 ORDER BY j.id
-LIMIT CAST(?3 AS BIGINT)
+LIMIT CAST($3 AS BIGINT)
 `
 
 type WaitingTicketsParams struct {

@@ -3,14 +3,14 @@
 //   sqlc v1.31.1
 // source: backfills.sql
 
-package sqlitedb
+package sqlc
 
 import (
 	"context"
 )
 
 const backfillByID = `-- name: BackfillByID :one
-SELECT id, created_at, selection, options, rate, max_in_flight, state FROM backfills WHERE id = ?1
+SELECT id, created_at, selection, options, rate, max_in_flight, state FROM backfills WHERE id = $1
 `
 
 func (q *Queries) BackfillByID(ctx context.Context, id string) (Backfill, error) {
@@ -30,9 +30,9 @@ func (q *Queries) BackfillByID(ctx context.Context, id string) (Backfill, error)
 
 const backfillItems = `-- name: BackfillItems :many
 SELECT backfill_id, asset_id, job_id, state, reason FROM backfill_items
-WHERE backfill_id = ?1 AND state = ?2 AND asset_id > ?3
+WHERE backfill_id = $1 AND state = $2 AND asset_id > $3
 ORDER BY asset_id
-LIMIT CAST(?4 AS BIGINT)
+LIMIT CAST($4 AS BIGINT)
 `
 
 type BackfillItemsParams struct {
@@ -113,7 +113,7 @@ func (q *Queries) Backfills(ctx context.Context) ([]Backfill, error) {
 
 const countBackfillItems = `-- name: CountBackfillItems :many
 SELECT state, reason, COUNT(*) AS items FROM backfill_items
-WHERE backfill_id = ?1
+WHERE backfill_id = $1
 GROUP BY state, reason
 ORDER BY state, reason
 `
@@ -150,8 +150,8 @@ func (q *Queries) CountBackfillItems(ctx context.Context, backfillID string) ([]
 const insertBackfill = `-- name: InsertBackfill :exec
 INSERT INTO backfills (id, created_at, selection, options, rate, max_in_flight, state)
 VALUES (
-    ?1, ?2, ?3, ?4,
-    ?5, ?6, ?7
+    $1, $2, $3, $4,
+    $5, $6, $7
 )
 `
 
@@ -180,7 +180,7 @@ func (q *Queries) InsertBackfill(ctx context.Context, arg InsertBackfillParams) 
 
 const insertBackfillItem = `-- name: InsertBackfillItem :exec
 INSERT INTO backfill_items (backfill_id, asset_id, job_id, state, reason)
-VALUES (?1, ?2, '', 'pending', '')
+VALUES ($1, $2, '', 'pending', '')
 ON CONFLICT (backfill_id, asset_id) DO NOTHING
 `
 
@@ -190,7 +190,7 @@ func (q *Queries) InsertBackfillItem(ctx context.Context, backfillID string, ass
 }
 
 const setBackfillState = `-- name: SetBackfillState :execrows
-UPDATE backfills SET state = ?1 WHERE id = ?2
+UPDATE backfills SET state = $1 WHERE id = $2
 `
 
 func (q *Queries) SetBackfillState(ctx context.Context, state string, iD string) (int64, error) {
@@ -203,8 +203,8 @@ func (q *Queries) SetBackfillState(ctx context.Context, state string, iD string)
 
 const updateBackfillItem = `-- name: UpdateBackfillItem :execrows
 UPDATE backfill_items
-SET job_id = ?1, state = ?2, reason = ?3
-WHERE backfill_id = ?4 AND asset_id = ?5
+SET job_id = $1, state = $2, reason = $3
+WHERE backfill_id = $4 AND asset_id = $5
 `
 
 type UpdateBackfillItemParams struct {

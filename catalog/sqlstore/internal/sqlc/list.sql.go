@@ -3,7 +3,7 @@
 //   sqlc v1.31.1
 // source: list.sql
 
-package sqlitedb
+package sqlc
 
 import (
 	"context"
@@ -11,11 +11,11 @@ import (
 
 const listAssets = `-- name: ListAssets :many
 SELECT id, job_id, room_id, session_id, type, path, size, duration, status, created_at, started_at, thumbnails, metadata, error_kind, error_message, version, supersedes, software, asset_key, superseded_by FROM assets
-WHERE id < ?1 AND id > ?2
-    AND (CAST(?3 AS BIGINT) = 0 OR created_at >= CAST(?3 AS BIGINT))
-    AND (CAST(?4 AS BIGINT) = 0 OR created_at < CAST(?4 AS BIGINT))
+WHERE id < $1 AND id > $2
+    AND (CAST($3 AS BIGINT) = 0 OR created_at >= CAST($3 AS BIGINT))
+    AND (CAST($4 AS BIGINT) = 0 OR created_at < CAST($4 AS BIGINT))
 ORDER BY id DESC
-LIMIT CAST(?5 AS BIGINT)
+LIMIT CAST($5 AS BIGINT)
 `
 
 type ListAssetsParams struct {
@@ -78,17 +78,17 @@ func (q *Queries) ListAssets(ctx context.Context, arg ListAssetsParams) ([]Asset
 
 const listAssetsByJob = `-- name: ListAssetsByJob :many
 SELECT id, job_id, room_id, session_id, type, path, size, duration, status, created_at, started_at, thumbnails, metadata, error_kind, error_message, version, supersedes, software, asset_key, superseded_by FROM assets
-WHERE job_id = ?1 AND id < ?2 AND id > ?3
-    AND (CAST(?4 AS TEXT) = '' OR session_id = CAST(?4 AS TEXT))
-    AND (CAST(?5 AS TEXT) = '' OR room_id = CAST(?5 AS TEXT))
-    AND (CAST(?6 AS TEXT) = '' OR type = CAST(?6 AS TEXT))
-    AND (CAST(?7 AS TEXT) = '' OR status = CAST(?7 AS TEXT))
-    AND (CAST(?8 AS TEXT) = '' OR software = CAST(?8 AS TEXT))
-    AND (CAST(?9 AS BIGINT) = 0 OR created_at >= CAST(?9 AS BIGINT))
-    AND (CAST(?10 AS BIGINT) = 0 OR created_at < CAST(?10 AS BIGINT))
-    AND (CAST(?11 AS BIGINT) = 1 OR superseded_by = '')
+WHERE job_id = $1 AND id < $2 AND id > $3
+    AND (CAST($4 AS TEXT) = '' OR session_id = CAST($4 AS TEXT))
+    AND (CAST($5 AS TEXT) = '' OR room_id = CAST($5 AS TEXT))
+    AND (CAST($6 AS TEXT) = '' OR type = CAST($6 AS TEXT))
+    AND (CAST($7 AS TEXT) = '' OR status = CAST($7 AS TEXT))
+    AND (CAST($8 AS TEXT) = '' OR software = CAST($8 AS TEXT))
+    AND (CAST($9 AS BIGINT) = 0 OR created_at >= CAST($9 AS BIGINT))
+    AND (CAST($10 AS BIGINT) = 0 OR created_at < CAST($10 AS BIGINT))
+    AND (CAST($11 AS BIGINT) = 1 OR superseded_by = '')
 ORDER BY id DESC
-LIMIT CAST(?12 AS BIGINT)
+LIMIT CAST($12 AS BIGINT)
 `
 
 type ListAssetsByJobParams struct {
@@ -167,15 +167,15 @@ func (q *Queries) ListAssetsByJob(ctx context.Context, arg ListAssetsByJobParams
 
 const listAssetsByRoom = `-- name: ListAssetsByRoom :many
 SELECT id, job_id, room_id, session_id, type, path, size, duration, status, created_at, started_at, thumbnails, metadata, error_kind, error_message, version, supersedes, software, asset_key, superseded_by FROM assets
-WHERE room_id = ?1 AND id < ?2 AND id > ?3
-    AND (CAST(?4 AS TEXT) = '' OR type = CAST(?4 AS TEXT))
-    AND (CAST(?5 AS TEXT) = '' OR status = CAST(?5 AS TEXT))
-    AND (CAST(?6 AS TEXT) = '' OR software = CAST(?6 AS TEXT))
-    AND (CAST(?7 AS BIGINT) = 0 OR created_at >= CAST(?7 AS BIGINT))
-    AND (CAST(?8 AS BIGINT) = 0 OR created_at < CAST(?8 AS BIGINT))
-    AND (CAST(?9 AS BIGINT) = 1 OR superseded_by = '')
+WHERE room_id = $1 AND id < $2 AND id > $3
+    AND (CAST($4 AS TEXT) = '' OR type = CAST($4 AS TEXT))
+    AND (CAST($5 AS TEXT) = '' OR status = CAST($5 AS TEXT))
+    AND (CAST($6 AS TEXT) = '' OR software = CAST($6 AS TEXT))
+    AND (CAST($7 AS BIGINT) = 0 OR created_at >= CAST($7 AS BIGINT))
+    AND (CAST($8 AS BIGINT) = 0 OR created_at < CAST($8 AS BIGINT))
+    AND (CAST($9 AS BIGINT) = 1 OR superseded_by = '')
 ORDER BY id DESC
-LIMIT CAST(?10 AS BIGINT)
+LIMIT CAST($10 AS BIGINT)
 `
 
 type ListAssetsByRoomParams struct {
@@ -248,16 +248,16 @@ func (q *Queries) ListAssetsByRoom(ctx context.Context, arg ListAssetsByRoomPara
 
 const listAssetsBySession = `-- name: ListAssetsBySession :many
 SELECT id, job_id, room_id, session_id, type, path, size, duration, status, created_at, started_at, thumbnails, metadata, error_kind, error_message, version, supersedes, software, asset_key, superseded_by FROM assets
-WHERE session_id = ?1 AND id < ?2 AND id > ?3
-    AND (CAST(?4 AS TEXT) = '' OR room_id = CAST(?4 AS TEXT))
-    AND (CAST(?5 AS TEXT) = '' OR type = CAST(?5 AS TEXT))
-    AND (CAST(?6 AS TEXT) = '' OR status = CAST(?6 AS TEXT))
-    AND (CAST(?7 AS TEXT) = '' OR software = CAST(?7 AS TEXT))
-    AND (CAST(?8 AS BIGINT) = 0 OR created_at >= CAST(?8 AS BIGINT))
-    AND (CAST(?9 AS BIGINT) = 0 OR created_at < CAST(?9 AS BIGINT))
-    AND (CAST(?10 AS BIGINT) = 1 OR superseded_by = '')
+WHERE session_id = $1 AND id < $2 AND id > $3
+    AND (CAST($4 AS TEXT) = '' OR room_id = CAST($4 AS TEXT))
+    AND (CAST($5 AS TEXT) = '' OR type = CAST($5 AS TEXT))
+    AND (CAST($6 AS TEXT) = '' OR status = CAST($6 AS TEXT))
+    AND (CAST($7 AS TEXT) = '' OR software = CAST($7 AS TEXT))
+    AND (CAST($8 AS BIGINT) = 0 OR created_at >= CAST($8 AS BIGINT))
+    AND (CAST($9 AS BIGINT) = 0 OR created_at < CAST($9 AS BIGINT))
+    AND (CAST($10 AS BIGINT) = 1 OR superseded_by = '')
 ORDER BY id DESC
-LIMIT CAST(?11 AS BIGINT)
+LIMIT CAST($11 AS BIGINT)
 `
 
 type ListAssetsBySessionParams struct {
@@ -332,13 +332,13 @@ func (q *Queries) ListAssetsBySession(ctx context.Context, arg ListAssetsBySessi
 
 const listAssetsBySoftware = `-- name: ListAssetsBySoftware :many
 SELECT id, job_id, room_id, session_id, type, path, size, duration, status, created_at, started_at, thumbnails, metadata, error_kind, error_message, version, supersedes, software, asset_key, superseded_by FROM assets
-WHERE software = ?1 AND id < ?2 AND id > ?3
-    AND (CAST(?4 AS TEXT) = '' OR type = CAST(?4 AS TEXT))
-    AND (CAST(?5 AS TEXT) = '' OR status = CAST(?5 AS TEXT))
-    AND (CAST(?6 AS BIGINT) = 0 OR created_at >= CAST(?6 AS BIGINT))
-    AND (CAST(?7 AS BIGINT) = 0 OR created_at < CAST(?7 AS BIGINT))
+WHERE software = $1 AND id < $2 AND id > $3
+    AND (CAST($4 AS TEXT) = '' OR type = CAST($4 AS TEXT))
+    AND (CAST($5 AS TEXT) = '' OR status = CAST($5 AS TEXT))
+    AND (CAST($6 AS BIGINT) = 0 OR created_at >= CAST($6 AS BIGINT))
+    AND (CAST($7 AS BIGINT) = 0 OR created_at < CAST($7 AS BIGINT))
 ORDER BY id DESC
-LIMIT CAST(?8 AS BIGINT)
+LIMIT CAST($8 AS BIGINT)
 `
 
 type ListAssetsBySoftwareParams struct {
@@ -407,11 +407,11 @@ func (q *Queries) ListAssetsBySoftware(ctx context.Context, arg ListAssetsBySoft
 
 const listAssetsByStatus = `-- name: ListAssetsByStatus :many
 SELECT id, job_id, room_id, session_id, type, path, size, duration, status, created_at, started_at, thumbnails, metadata, error_kind, error_message, version, supersedes, software, asset_key, superseded_by FROM assets
-WHERE status = ?1 AND id < ?2 AND id > ?3
-    AND (CAST(?4 AS BIGINT) = 0 OR created_at >= CAST(?4 AS BIGINT))
-    AND (CAST(?5 AS BIGINT) = 0 OR created_at < CAST(?5 AS BIGINT))
+WHERE status = $1 AND id < $2 AND id > $3
+    AND (CAST($4 AS BIGINT) = 0 OR created_at >= CAST($4 AS BIGINT))
+    AND (CAST($5 AS BIGINT) = 0 OR created_at < CAST($5 AS BIGINT))
 ORDER BY id DESC
-LIMIT CAST(?6 AS BIGINT)
+LIMIT CAST($6 AS BIGINT)
 `
 
 type ListAssetsByStatusParams struct {
@@ -476,11 +476,11 @@ func (q *Queries) ListAssetsByStatus(ctx context.Context, arg ListAssetsByStatus
 
 const listAssetsByType = `-- name: ListAssetsByType :many
 SELECT id, job_id, room_id, session_id, type, path, size, duration, status, created_at, started_at, thumbnails, metadata, error_kind, error_message, version, supersedes, software, asset_key, superseded_by FROM assets
-WHERE type = ?1 AND id < ?2 AND id > ?3
-    AND (CAST(?4 AS BIGINT) = 0 OR created_at >= CAST(?4 AS BIGINT))
-    AND (CAST(?5 AS BIGINT) = 0 OR created_at < CAST(?5 AS BIGINT))
+WHERE type = $1 AND id < $2 AND id > $3
+    AND (CAST($4 AS BIGINT) = 0 OR created_at >= CAST($4 AS BIGINT))
+    AND (CAST($5 AS BIGINT) = 0 OR created_at < CAST($5 AS BIGINT))
 ORDER BY id DESC
-LIMIT CAST(?6 AS BIGINT)
+LIMIT CAST($6 AS BIGINT)
 `
 
 type ListAssetsByTypeParams struct {
@@ -545,12 +545,12 @@ func (q *Queries) ListAssetsByType(ctx context.Context, arg ListAssetsByTypePara
 
 const listAssetsByTypeAndStatus = `-- name: ListAssetsByTypeAndStatus :many
 SELECT id, job_id, room_id, session_id, type, path, size, duration, status, created_at, started_at, thumbnails, metadata, error_kind, error_message, version, supersedes, software, asset_key, superseded_by FROM assets
-WHERE type = ?1 AND status = ?2 AND id < ?3 AND id > ?4
-    AND (CAST(?5 AS TEXT) = '' OR software = CAST(?5 AS TEXT))
-    AND (CAST(?6 AS BIGINT) = 0 OR created_at >= CAST(?6 AS BIGINT))
-    AND (CAST(?7 AS BIGINT) = 0 OR created_at < CAST(?7 AS BIGINT))
+WHERE type = $1 AND status = $2 AND id < $3 AND id > $4
+    AND (CAST($5 AS TEXT) = '' OR software = CAST($5 AS TEXT))
+    AND (CAST($6 AS BIGINT) = 0 OR created_at >= CAST($6 AS BIGINT))
+    AND (CAST($7 AS BIGINT) = 0 OR created_at < CAST($7 AS BIGINT))
 ORDER BY id DESC
-LIMIT CAST(?8 AS BIGINT)
+LIMIT CAST($8 AS BIGINT)
 `
 
 type ListAssetsByTypeAndStatusParams struct {
@@ -619,11 +619,11 @@ func (q *Queries) ListAssetsByTypeAndStatus(ctx context.Context, arg ListAssetsB
 
 const listCurrentAssets = `-- name: ListCurrentAssets :many
 SELECT id, job_id, room_id, session_id, type, path, size, duration, status, created_at, started_at, thumbnails, metadata, error_kind, error_message, version, supersedes, software, asset_key, superseded_by FROM assets
-WHERE superseded_by = '' AND id < ?1 AND id > ?2
-    AND (CAST(?3 AS BIGINT) = 0 OR created_at >= CAST(?3 AS BIGINT))
-    AND (CAST(?4 AS BIGINT) = 0 OR created_at < CAST(?4 AS BIGINT))
+WHERE superseded_by = '' AND id < $1 AND id > $2
+    AND (CAST($3 AS BIGINT) = 0 OR created_at >= CAST($3 AS BIGINT))
+    AND (CAST($4 AS BIGINT) = 0 OR created_at < CAST($4 AS BIGINT))
 ORDER BY id DESC
-LIMIT CAST(?5 AS BIGINT)
+LIMIT CAST($5 AS BIGINT)
 `
 
 type ListCurrentAssetsParams struct {
@@ -686,13 +686,13 @@ func (q *Queries) ListCurrentAssets(ctx context.Context, arg ListCurrentAssetsPa
 
 const listCurrentAssetsBySoftware = `-- name: ListCurrentAssetsBySoftware :many
 SELECT id, job_id, room_id, session_id, type, path, size, duration, status, created_at, started_at, thumbnails, metadata, error_kind, error_message, version, supersedes, software, asset_key, superseded_by FROM assets
-WHERE superseded_by = '' AND software = ?1 AND id < ?2 AND id > ?3
-    AND (CAST(?4 AS TEXT) = '' OR type = CAST(?4 AS TEXT))
-    AND (CAST(?5 AS TEXT) = '' OR status = CAST(?5 AS TEXT))
-    AND (CAST(?6 AS BIGINT) = 0 OR created_at >= CAST(?6 AS BIGINT))
-    AND (CAST(?7 AS BIGINT) = 0 OR created_at < CAST(?7 AS BIGINT))
+WHERE superseded_by = '' AND software = $1 AND id < $2 AND id > $3
+    AND (CAST($4 AS TEXT) = '' OR type = CAST($4 AS TEXT))
+    AND (CAST($5 AS TEXT) = '' OR status = CAST($5 AS TEXT))
+    AND (CAST($6 AS BIGINT) = 0 OR created_at >= CAST($6 AS BIGINT))
+    AND (CAST($7 AS BIGINT) = 0 OR created_at < CAST($7 AS BIGINT))
 ORDER BY id DESC
-LIMIT CAST(?8 AS BIGINT)
+LIMIT CAST($8 AS BIGINT)
 `
 
 type ListCurrentAssetsBySoftwareParams struct {
@@ -761,11 +761,11 @@ func (q *Queries) ListCurrentAssetsBySoftware(ctx context.Context, arg ListCurre
 
 const listCurrentAssetsByStatus = `-- name: ListCurrentAssetsByStatus :many
 SELECT id, job_id, room_id, session_id, type, path, size, duration, status, created_at, started_at, thumbnails, metadata, error_kind, error_message, version, supersedes, software, asset_key, superseded_by FROM assets
-WHERE superseded_by = '' AND status = ?1 AND id < ?2 AND id > ?3
-    AND (CAST(?4 AS BIGINT) = 0 OR created_at >= CAST(?4 AS BIGINT))
-    AND (CAST(?5 AS BIGINT) = 0 OR created_at < CAST(?5 AS BIGINT))
+WHERE superseded_by = '' AND status = $1 AND id < $2 AND id > $3
+    AND (CAST($4 AS BIGINT) = 0 OR created_at >= CAST($4 AS BIGINT))
+    AND (CAST($5 AS BIGINT) = 0 OR created_at < CAST($5 AS BIGINT))
 ORDER BY id DESC
-LIMIT CAST(?6 AS BIGINT)
+LIMIT CAST($6 AS BIGINT)
 `
 
 type ListCurrentAssetsByStatusParams struct {
@@ -830,11 +830,11 @@ func (q *Queries) ListCurrentAssetsByStatus(ctx context.Context, arg ListCurrent
 
 const listCurrentAssetsByType = `-- name: ListCurrentAssetsByType :many
 SELECT id, job_id, room_id, session_id, type, path, size, duration, status, created_at, started_at, thumbnails, metadata, error_kind, error_message, version, supersedes, software, asset_key, superseded_by FROM assets
-WHERE superseded_by = '' AND type = ?1 AND id < ?2 AND id > ?3
-    AND (CAST(?4 AS BIGINT) = 0 OR created_at >= CAST(?4 AS BIGINT))
-    AND (CAST(?5 AS BIGINT) = 0 OR created_at < CAST(?5 AS BIGINT))
+WHERE superseded_by = '' AND type = $1 AND id < $2 AND id > $3
+    AND (CAST($4 AS BIGINT) = 0 OR created_at >= CAST($4 AS BIGINT))
+    AND (CAST($5 AS BIGINT) = 0 OR created_at < CAST($5 AS BIGINT))
 ORDER BY id DESC
-LIMIT CAST(?6 AS BIGINT)
+LIMIT CAST($6 AS BIGINT)
 `
 
 type ListCurrentAssetsByTypeParams struct {
@@ -899,12 +899,12 @@ func (q *Queries) ListCurrentAssetsByType(ctx context.Context, arg ListCurrentAs
 
 const listCurrentAssetsByTypeAndStatus = `-- name: ListCurrentAssetsByTypeAndStatus :many
 SELECT id, job_id, room_id, session_id, type, path, size, duration, status, created_at, started_at, thumbnails, metadata, error_kind, error_message, version, supersedes, software, asset_key, superseded_by FROM assets
-WHERE superseded_by = '' AND type = ?1 AND status = ?2 AND id < ?3 AND id > ?4
-    AND (CAST(?5 AS TEXT) = '' OR software = CAST(?5 AS TEXT))
-    AND (CAST(?6 AS BIGINT) = 0 OR created_at >= CAST(?6 AS BIGINT))
-    AND (CAST(?7 AS BIGINT) = 0 OR created_at < CAST(?7 AS BIGINT))
+WHERE superseded_by = '' AND type = $1 AND status = $2 AND id < $3 AND id > $4
+    AND (CAST($5 AS TEXT) = '' OR software = CAST($5 AS TEXT))
+    AND (CAST($6 AS BIGINT) = 0 OR created_at >= CAST($6 AS BIGINT))
+    AND (CAST($7 AS BIGINT) = 0 OR created_at < CAST($7 AS BIGINT))
 ORDER BY id DESC
-LIMIT CAST(?8 AS BIGINT)
+LIMIT CAST($8 AS BIGINT)
 `
 
 type ListCurrentAssetsByTypeAndStatusParams struct {
