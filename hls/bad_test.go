@@ -152,41 +152,49 @@ func TestDamagedDumps(t *testing.T) {
 			return s
 		}},
 	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			s := tc.make()
-			p := produce(t, s, nil)
-			require.ElementsMatch(t, tc.defects, p.kinds(), "%v", p.res.Defects)
-			packaged := 0
-			var audioOffsets []float64
-			if p.t.HasSound {
-				audio, _ := readPackage(t, p.tree.files, "audio/index.m3u8")
-				audioOffsets = exactly(t, s.audio, audio)
-			}
-			for _, l := range p.res.Layers {
-				mv, ma := readMovie(t, p.movies[l.Index].p)
-				exactly(t, s.video[l.Index], mv)
-				exactly(t, s.audio, ma)
-				if l.Dir == "" {
-					continue
+		for _, reader := range []string{"mp4", "demuxer"} {
+			t.Run(name+", "+reader, func(t *testing.T) {
+				t.Parallel()
+				s := tc.make()
+				if reader == "demuxer" { // looks at the beginnings only
+					if name == "no init segment" {
+						return
+					}
+					asForeign(s)
 				}
-				packaged++
-				video, _ := readPackage(t, p.tree.files, l.Dir+"/index.m3u8")
-				offsets := exactly(t, s.video[l.Index], video)
-				if p.t.HasSound && tc.runs >= 0 {
-					held(t, max(tc.runs, 1), offsets, audioOffsets)
+				p := produce(t, s, nil)
+				require.ElementsMatch(t, tc.defects, p.kinds(), "%v", p.res.Defects)
+				packaged := 0
+				var audioOffsets []float64
+				if p.t.HasSound {
+					audio, _ := readPackage(t, p.tree.files, "audio/index.m3u8")
+					audioOffsets = exactly(t, s.audio, audio)
 				}
-				if tc.list != nil {
-					tc.list(t, p, string(p.tree.files[l.Dir+"/index.m3u8"]), l.Index)
+				for _, l := range p.res.Layers {
+					mv, ma := readMovie(t, p.movies[l.Index].p)
+					exactly(t, s.video[l.Index], mv)
+					exactly(t, s.audio, ma)
+					if l.Dir == "" {
+						continue
+					}
+					packaged++
+					video, _ := readPackage(t, p.tree.files, l.Dir+"/index.m3u8")
+					offsets := exactly(t, s.video[l.Index], video)
+					if p.t.HasSound && tc.runs >= 0 {
+						held(t, max(tc.runs, 1), offsets, audioOffsets)
+					}
+					if tc.list != nil {
+						tc.list(t, p, string(p.tree.files[l.Dir+"/index.m3u8"]), l.Index)
+					}
 				}
-			}
-			want := len(s.dump.Layers)
-			if tc.layers > 0 {
-				want = tc.layers
-			}
-			require.Equal(t, want, packaged)
-			aligned(t, p)
-		})
+				want := len(s.dump.Layers)
+				if tc.layers > 0 {
+					want = tc.layers
+				}
+				require.Equal(t, want, packaged)
+				aligned(t, p)
+			})
+		}
 	}
 }
 
