@@ -108,7 +108,14 @@ func (a *attempt) findMade(ctx context.Context) error {
 		if err != nil {
 			return fmt.Errorf("look for asset %s: %w", w.Name, err)
 		}
-		if made.Status != catalog.AssetCompleted || a.job.Generation > 0 && made.JobID != a.job.ID {
+		if a.job.Generation > 0 && made.JobID != a.job.ID {
+			w.before = made.ID
+			if made.Status == catalog.AssetFailed { // the catalog replaces completed ones by itself
+				w.Asset.Supersedes = made.ID
+			}
+			continue
+		}
+		if made.Status != catalog.AssetCompleted {
 			continue
 		}
 		info, err := a.cfg.Blobs.Stat(ctx, made.Path)
@@ -282,10 +289,10 @@ func (a *attempt) firstFailure() error {
 	return nil
 }
 
-// defects are those of the capture, once it was opened.
+// defects are those of the capture, once it was opened, and what could not be made again.
 func (a *attempt) defects() []catalog.Defect {
 	if a.opened == nil {
 		return nil
 	}
-	return a.opened.Defects
+	return append(slices.Clone(a.opened.Defects), a.notMade()...)
 }

@@ -49,6 +49,7 @@ type rendered struct {
 type work struct {
 	item
 	made    *catalog.Asset // there already
+	before  string         // id of the asset that is made again
 	failure error          // cannot be made
 	rendered
 	thumbs thumbs
