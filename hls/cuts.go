@@ -145,10 +145,10 @@ func (b *builder) layerSyncs(s *stretch) []layerMoments {
 // changes reports, and notes, that a decoder has to be told something new between two pieces.
 func (b *builder) changes(before, p *piece, at Tick) bool {
 	what := ""
-	if before.hasV && p.hasV && !sameVideo(&before.vspec, &p.vspec) {
+	if before.hasV && p.hasV && !sameVideo(before.vspec, p.vspec) {
 		what = fmt.Sprintf("the pictures change from %dx%d to %dx%d", before.vspec.Video.Width, before.vspec.Video.Height, p.vspec.Video.Width, p.vspec.Video.Height)
 	}
-	if len(before.sound) > 0 && len(p.sound) > 0 && !sameAudio(&before.aspec, &p.aspec) {
+	if len(before.sound) > 0 && len(p.sound) > 0 && !sameAudio(before.aspec, p.aspec) {
 		what = fmt.Sprintf("the sound changes from %d to %d Hz", before.aspec.Audio.SampleRate, p.aspec.Audio.SampleRate)
 	}
 	if what == "" {
@@ -179,6 +179,7 @@ func (t *Timeline) settle() {
 	for _, s := range t.stretches {
 		for _, list := range s.pieces {
 			for _, p := range list {
+				p.name = nil
 				if len(p.syncs) > 1 {
 					p.syncs = slices.Clone(p.syncs[:1])
 				}

@@ -12,8 +12,8 @@ type naturalName struct {
 	full    string
 }
 
-func splitName(s string) naturalName {
-	n := naturalName{full: s}
+func splitName(s string) *naturalName {
+	n := &naturalName{full: s}
 	var pattern strings.Builder
 	for i := 0; i < len(s); {
 		j := i
@@ -34,7 +34,7 @@ func splitName(s string) naturalName {
 }
 
 // compareNames orders names of one pattern by their numbers, others as text.
-func compareNames(a, b naturalName) int {
+func compareNames(a, b *naturalName) int {
 	if c := compareNumbers(a, b); c != 0 {
 		return c
 	}
@@ -42,7 +42,7 @@ func compareNames(a, b naturalName) int {
 }
 
 // compareNumbers is compareNames without the last resort: 0 when the numbers are the same.
-func compareNumbers(a, b naturalName) int {
+func compareNumbers(a, b *naturalName) int {
 	if a.pattern != b.pattern {
 		return cmp.Compare(a.pattern, b.pattern)
 	}

@@ -15,6 +15,7 @@ type opener struct {
 	files Files
 	demux Demuxer
 	maps  map[mapKey][]byte
+	specs []*mp4.Track
 }
 
 type mapKey struct {

@@ -191,9 +191,9 @@ func (b *builder) join(ctx context.Context, run *layerRun, p *piece, usual Tick)
 
 // wraps lists the shifts that a counter of limited width may need.
 func (p *piece) wraps() []Tick {
-	t := &p.vspec
+	t := p.vspec
 	if !p.hasV {
-		t = &p.aspec
+		t = p.aspec
 	}
 	return []Tick{0, wrap33, fromScale(1<<32, t.Timescale)}
 }

@@ -40,6 +40,7 @@ type puller struct {
 	began          bool // a picture of the stretch was given
 	synced         bool // the picture before can be decoded
 	shown          Tick // media time up to which pictures came
+	passed         Tick // media time of the picture taken last
 	spans          int  // of the piece that are over
 
 	head *picture
@@ -72,7 +73,7 @@ func (p *puller) peek(ctx context.Context) (*picture, error) {
 // take removes the picture that peek gave. Its data stays good until the next peek.
 func (p *puller) take() *picture {
 	h := p.head
-	p.head = nil
+	p.head, p.passed = nil, max(p.passed, h.dts)
 	return h
 }
 
@@ -171,7 +172,7 @@ func (p *puller) see(u *Unit) error {
 	}
 	p.synced = true
 	s := p.t.stretches[p.stretch]
-	pic := &picture{dts: dts + s.shift, pts: pts + s.shift, dur: fromScale(u.Duration, ts), sync: u.Sync, spec: &p.p.vspec, stretch: p.stretch}
+	pic := &picture{dts: dts + s.shift, pts: pts + s.shift, dur: fromScale(u.Duration, ts), sync: u.Sync, spec: p.p.vspec, stretch: p.stretch}
 	if !p.began {
 		p.began = true
 		if early := pic.pts - s.start; early > minHole && !inZones(s.zones[p.layer], s.start) {
@@ -216,7 +217,7 @@ func (p *puller) listen(u *Unit) error {
 	if err != nil {
 		return p.unread(err)
 	}
-	p.hear(sound{pts: pts + p.p.sound[p.spans].shift, dur: dur, data: p.keep(data), spec: &p.p.aspec})
+	p.hear(sound{pts: pts + p.p.sound[p.spans].shift, dur: dur, data: p.keep(data), spec: p.p.aspec})
 	return nil
 }
 

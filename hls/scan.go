@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"reflect"
 
 	"rushes/transcode/mp4"
 )
@@ -15,14 +16,14 @@ import (
 type piece struct {
 	layer int
 	seg   *Segment
-	spare *Segment // init segment in place of its own, nil mostly
-	name  naturalName
+	spare *Segment     // init segment in place of its own, nil mostly
+	name  *naturalName // nil when the order is settled
 	size  int64
 
-	video, audio   int // indices of the tracks, -1 none
-	vspec, aspec   mp4.Track
-	base           Tick // unwraps the segment's own times
-	vStart, aStart Tick // presentation of the first unit
+	video, audio   int        // indices of the tracks, -1 none
+	vspec, aspec   *mp4.Track // shared by all pieces that have the same
+	base           Tick       // unwraps the segment's own times
+	vStart, aStart Tick       // presentation of the first unit
 	vEnd, aEnd     Tick
 	vStep, aStep   Tick   // how long a unit lasts
 	delay          Tick   // first picture's PTS minus DTS
@@ -79,7 +80,7 @@ func (o *opener) scan(ctx context.Context, p *piece, full bool) (noMap bool, err
 	if p.seg.Length > 0 {
 		p.size = p.seg.Length
 	}
-	if err := p.choose(r.Tracks()); err != nil {
+	if err := o.choose(p, r.Tracks()); err != nil {
 		return r.noMap, err
 	}
 	full = full || r.cheap
@@ -109,7 +110,7 @@ func (o *opener) scan(ctx context.Context, p *piece, full bool) (noMap bool, err
 }
 
 // choose picks the first track of pictures and the first of sound.
-func (p *piece) choose(tracks []mp4.Track) error {
+func (o *opener) choose(p *piece, tracks []mp4.Track) error {
 	p.video, p.audio = -1, -1
 	for i := range tracks {
 		t := &tracks[i]
@@ -117,10 +118,10 @@ func (p *piece) choose(tracks []mp4.Track) error {
 			continue
 		}
 		if t.Video != nil && p.video < 0 {
-			p.video, p.vspec = i, *t
+			p.video, p.vspec = i, o.intern(t)
 		}
 		if t.Audio != nil && p.audio < 0 {
-			p.audio, p.aspec = i, *t
+			p.audio, p.aspec = i, o.intern(t)
 		}
 	}
 	var err error
@@ -137,6 +138,21 @@ func (p *piece) choose(tracks []mp4.Track) error {
 		return &fileError{DefectUnreadableFile, err}
 	}
 	return nil
+}
+
+// maxSpecs bounds the search for a specification that is known.
+const maxSpecs = 32
+
+// intern gives the one copy of a specification: thousands of segments have the same.
+func (o *opener) intern(t *mp4.Track) *mp4.Track {
+	for _, known := range o.specs[max(0, len(o.specs)-maxSpecs):] {
+		if reflect.DeepEqual(known, t) {
+			return known
+		}
+	}
+	c := *t
+	o.specs = append(o.specs, &c)
+	return &c
 }
 
 // note learns from a unit.
@@ -219,6 +235,9 @@ func audioObjectType(config []byte) int {
 
 // sameVideo reports whether a decoder need not be told anything new.
 func sameVideo(a, b *mp4.Track) bool {
+	if a == b {
+		return true
+	}
 	if a.Video.Width != b.Video.Width || a.Video.Height != b.Video.Height {
 		return false
 	}
@@ -270,5 +289,5 @@ func (o *opener) sameMedia(ctx context.Context, a, b *piece) (same bool, err err
 
 func sameTracks(a, b *piece) bool {
 	return a.video == b.video && a.audio == b.audio &&
-		(a.video < 0 || sameVideo(&a.vspec, &b.vspec)) && (a.audio < 0 || sameAudio(&a.aspec, &b.aspec))
+		(a.video < 0 || sameVideo(a.vspec, b.vspec)) && (a.audio < 0 || sameAudio(a.aspec, b.aspec))
 }

@@ -66,6 +66,7 @@ type writer struct {
 	soundEnd Tick
 	movies   []*movie
 	specA    *mp4.Track
+	early    Tick // by how much the sound in a file begins before its pictures do, at most
 	defects  []Defect
 	seen     map[Defect]bool
 }
@@ -118,7 +119,7 @@ func (w *writer) prepare(ctx context.Context) error {
 	if w.out.Package == nil && len(w.out.Movies) == 0 {
 		return errors.New("hls: nothing to write was asked for")
 	}
-	w.specA = w.t.firstSound()
+	w.specA, w.early = w.t.firstSound(), w.t.early()
 	if w.specA != nil {
 		w.line = &soundLine{timescale: outTimescale(w.specA), note: w.note, emit: func(h heard) error { return w.listen(ctx, &h) }}
 	}
@@ -155,7 +156,7 @@ func (w *writer) addMovie(v *videoTrack) error {
 	for _, s := range w.t.stretches {
 		for _, p := range s.pieces[v.info.Index] {
 			if spec == nil && p.hasV && len(p.syncs) > 0 {
-				spec = &p.vspec
+				spec = p.vspec
 			}
 		}
 	}
@@ -181,7 +182,7 @@ func (t *Timeline) firstSound() *mp4.Track {
 			}
 		}
 		if first != nil {
-			return &first.aspec
+			return first.aspec
 		}
 	}
 	return nil
@@ -195,11 +196,26 @@ func (t *Timeline) endOf(n int) Tick {
 	return t.End
 }
 
-// segment writes a segment of all layers, one after the other; the sound follows one segment behind, because a file's
-// sound begins before its pictures do.
+// early is by how much the sound in a file begins before its pictures do, at most.
+func (t *Timeline) early() Tick {
+	var most Tick
+	for _, s := range t.stretches {
+		for _, list := range s.pieces {
+			for _, p := range list {
+				if p.hasV && len(p.sound) > 0 {
+					most = max(most, p.vStart-p.sound[0].from)
+				}
+			}
+		}
+	}
+	return most + minHole
+}
+
+// segment writes a segment of all layers, one after the other. The sound follows as far as no file that is not read
+// yet can have any of it.
 func (w *writer) segment(ctx context.Context, n int) error {
-	for _, v := range w.tracks {
-		if err := w.pictures(ctx, v, n); err != nil {
+	for i, v := range w.tracks {
+		if err := w.pictures(ctx, v, n, i+1 == len(w.tracks) && len(w.others) == 0); err != nil {
 			return fmt.Errorf("layer %q: %w", v.info.Name, err)
 		}
 	}
@@ -213,12 +229,17 @@ func (w *writer) segment(ctx context.Context, n int) error {
 	if w.line == nil {
 		return nil
 	}
-	return w.line.flush(w.t.cuts[n].at)
+	return w.line.flush(w.t.endOf(n) - w.early)
 }
 
 // pictures writes one layer's part of a segment.
-func (w *writer) pictures(ctx context.Context, v *videoTrack, n int) error {
+func (w *writer) pictures(ctx context.Context, v *videoTrack, n int, last bool) error {
 	for {
+		if last && w.line != nil && len(w.line.queue) > 0 { // all other layers are through with this segment
+			if err := w.line.flush(min(v.pull.passed, w.t.endOf(n)) - w.early); err != nil {
+				return err
+			}
+		}
 		pic, err := v.pull.peek(ctx)
 		if err != nil {
 			return err
