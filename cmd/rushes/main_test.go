@@ -61,7 +61,7 @@ func rushes(t *testing.T, args ...string) outcome {
 }
 
 // child gives a process of its own for the command line.
-func child(ctx context.Context, t *testing.T, args ...string) *exec.Cmd {
+func child(ctx context.Context, t testing.TB, args ...string) *exec.Cmd {
 	t.Helper()
 	self, err := os.Executable()
 	require.NoError(t, err)
