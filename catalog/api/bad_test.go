@@ -47,7 +47,7 @@ func (w *world) quiet(t *testing.T, secrets ...string) {
 	t.Helper()
 	log := w.log.String()
 	require.NotEmpty(t, log)
-	for _, s := range append(secrets, linkSecret, fileSecret, "Bearer", "&s=") {
+	for _, s := range append(secrets, linkSecret, fileSecret, "Bearer", "sig=") {
 		require.NotContains(t, log, s)
 	}
 }
@@ -213,6 +213,28 @@ func TestPanicsAndFaults(t *testing.T) {
 	_, details = w.call("GET", "/v2/jobs", "", "", "Authorization", "Bearer "+token).wrong(t, http.StatusInternalServerError)
 	require.NotContains(t, fmt.Sprint(details), "database")
 	require.Contains(t, w.log.String(), "database is on fire")
+}
+
+// TestPanicInTheMiddle: an answer that a panic cuts off never looks whole.
+func TestPanicInTheMiddle(t *testing.T) {
+	t.Parallel()
+	for name, value := range map[string]any{"bug": "a bug", "abort": http.ErrAbortHandler} {
+		w := newWorld(t, func(c *api.Config) {
+			c.Metrics = http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+				_, _ = w.Write([]byte(strings.Repeat("half of it\n", 10_000)))
+				panic(value)
+			})
+		})
+		r, err := http.NewRequestWithContext(t.Context(), "GET", w.server.URL+"/metrics", http.NoBody)
+		require.NoError(t, err)
+		res, err := w.server.Client().Do(r)
+		if err == nil {
+			_, err = io.ReadAll(res.Body)
+			require.NoError(t, res.Body.Close())
+		}
+		require.Error(t, err, name)
+		require.Equal(t, name == "bug", strings.Contains(w.log.String(), `"msg":"panic"`))
+	}
 }
 
 type faultyKeys struct{ api.Keys }

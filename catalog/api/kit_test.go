@@ -26,7 +26,6 @@ import (
 	"rushes/catalog/api"
 	"rushes/catalog/blob"
 	"rushes/catalog/blob/dir"
-	"rushes/catalog/blob/signed"
 	"rushes/catalog/sqlstore"
 )
 
@@ -78,22 +77,24 @@ func newWorld(t testing.TB, change ...func(*api.Config)) *world {
 	handler := &latest{}
 	w.server = httptest.NewServer(handler)
 	t.Cleanup(w.server.Close)
-	files, err := signed.New(signed.Config{
-		BaseURL: w.server.URL + "/v2/files", Now: w.clock,
-		Keys: []signed.Key{{ID: "1", Secret: catalog.Secret(fileSecret).Reveal}},
-	})
-	require.NoError(t, err)
+	files := &fileServer{world: w}
 	w.config = api.Config{
 		Catalog: w.catalog, Actions: w.actions, Keys: w.keys, Idempotency: w.once,
 		Objects: w.objects, Presigner: files,
 		PublicURL: w.server.URL, LinkKeys: []catalog.Secret{linkSecret},
-		Files: signed.NewHandler(files, w.objects, nil), FilesPath: "/v2/files/",
+		Files: files, FilesPath: "/v2/files/",
 		Rate: 1e6, Burst: 1e6,
 		Log: slog.New(slog.NewJSONHandler(w.log, nil)), Now: w.clock,
 	}
 	for _, c := range change {
 		c(&w.config)
 	}
+	t.Cleanup(func() {
+		// Whatever a test does: no secret, token or signature gets into the log.
+		for _, s := range []string{linkSecret, fileSecret, "secret of the", "Bearer", "eyJ", "sig="} {
+			require.NotContains(t, w.log.String(), s)
+		}
+	})
 	handler.Handler, err = api.New(w.config)
 	require.NoError(t, err)
 	return w

@@ -121,9 +121,10 @@ func (a *API) finish(w *response, r *http.Request, began time.Time, panicked any
 	}
 	a.config.Log.Log(r.Context(), level, "request", "request_id", s.id, "method", r.Method, "route", s.route,
 		"status", status, "bytes", w.bytes, "took", took, "app_id", s.app, "remote", r.RemoteAddr)
-	if panicked == http.ErrAbortHandler || (panicked != nil && status < http.StatusInternalServerError) {
-		// What was sent so far must not look whole.
-		panic(http.ErrAbortHandler)
+	if panicked != nil && status < http.StatusInternalServerError {
+		// What was sent so far must not look whole: its end finds no way out, and
+		// the server closes the connection.
+		_ = http.NewResponseController(w).SetWriteDeadline(time.Unix(1, 0))
 	}
 }
 
