@@ -9,6 +9,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"runtime"
 	"strconv"
@@ -202,4 +203,74 @@ func (d folder) Create(_ context.Context, name string) (io.WriteCloser, error) {
 		return nil, err
 	}
 	return os.Create(full)
+}
+
+// BenchmarkFolder packages files of a folder into files beside them, and lets ffmpeg do the same with -c copy. The
+// folder is in TMPDIR, which should be in memory.
+func BenchmarkFolder(b *testing.B) {
+	const rate, segments = 5_000_000, 300
+	s := newSparse(rate)
+	dir := b.TempDir()
+	in := folder(filepath.Join(dir, "in"))
+	dump := s.dump(segments)
+	list := "#EXTM3U\n#EXT-X-VERSION:6\n#EXT-X-TARGETDURATION:2\n#EXT-X-MAP:URI=\"init.mp4\"\n"
+	for _, name := range append([]string{"init.mp4"}, names(dump)...) {
+		f, err := s.Open(b.Context(), name)
+		require.NoError(b, err)
+		w, err := in.Create(b.Context(), name)
+		require.NoError(b, err)
+		_, err = io.Copy(w, io.NewSectionReader(f, 0, f.Size()))
+		require.NoError(b, err)
+		require.NoError(b, w.Close())
+		if name != "init.mp4" {
+			list += "#EXTINF:2.0,\n" + name + "\n"
+		}
+	}
+	require.NoError(b, os.WriteFile(filepath.Join(string(in), "index.m3u8"), []byte(list+"#EXT-X-ENDLIST\n"), 0o600))
+	total := float64(segments) * float64(len(s.head)+s.body) / 1e9
+	report := func(b *testing.B, cpu time.Duration) { b.ReportMetric(total/cpu.Seconds(), "GB/cpu-s") }
+	b.Run("hls", func(b *testing.B) {
+		for b.Loop() {
+			start := cpuTime(b)
+			tl, err := hls.Open(b.Context(), dump, in, nil, hls.Options{})
+			require.NoError(b, err)
+			_, err = tl.Write(b.Context(), hls.Outputs{Package: &hls.PackageOptions{Sink: folder(filepath.Join(dir, "hls"))}})
+			require.NoError(b, err)
+			report(b, cpuTime(b)-start)
+		}
+	})
+	b.Run("movie", func(b *testing.B) {
+		for b.Loop() {
+			start := cpuTime(b)
+			tl, err := hls.Open(b.Context(), dump, in, nil, hls.Options{})
+			require.NoError(b, err)
+			f, err := os.Create(filepath.Join(dir, "out.mp4"))
+			require.NoError(b, err)
+			_, err = tl.Write(b.Context(), hls.Outputs{Movies: map[int]mp4.File{0: f}})
+			require.NoError(b, err)
+			require.NoError(b, f.Close())
+			report(b, cpuTime(b)-start)
+		}
+	})
+	require.NoError(b, os.MkdirAll(filepath.Join(dir, "ff"), 0o750))
+	for name, args := range map[string][]string{
+		"ffmpeg-hls":   {"-f", "hls", "-hls_time", "6", "-hls_playlist_type", "vod", "-hls_segment_type", "fmp4", filepath.Join(dir, "ff", "index.m3u8")},
+		"ffmpeg-movie": {"-movflags", "+faststart", filepath.Join(dir, "ff.mp4")},
+	} {
+		b.Run(name, func(b *testing.B) {
+			for b.Loop() {
+				cmd := exec.Command("ffmpeg", append([]string{"-v", "error", "-y", "-i", filepath.Join(string(in), "index.m3u8"), "-map", "0", "-c", "copy"}, args...)...)
+				out, err := cmd.CombinedOutput()
+				require.NoError(b, err, "%s", out)
+				report(b, cmd.ProcessState.UserTime()+cmd.ProcessState.SystemTime())
+			}
+		})
+	}
+}
+
+func names(d hls.Dump) (out []string) {
+	for _, s := range d.Layers[0].Segments {
+		out = append(out, s.Name)
+	}
+	return out
 }
