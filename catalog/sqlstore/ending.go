@@ -150,7 +150,7 @@ func (t tx) noteAttempt(ctx context.Context, j sqlc.Job, end catalog.Attempt) er
 
 // move brings the locked job from what it was to what it is to be, with all
 // that follows: a ticket for a queued one, the end of the parts of one that is
-// over, and the parent's turn.
+// over with the event of its end, and the parent's turn.
 func (t tx) move(ctx context.Context, old, next sqlc.Job) (sqlc.Job, error) {
 	final := catalog.JobState(next.State).Final()
 	next.FinishedAt = 0
@@ -185,6 +185,9 @@ func (t tx) move(ctx context.Context, old, next sqlc.Job) (sqlc.Job, error) {
 		}
 		if err == nil && row.ParentID != "" {
 			_, err = t.join(ctx, row.ParentID)
+		}
+		if err == nil && row.ParentID == "" && t.store.events {
+			err = t.noteEvent(ctx, row)
 		}
 	}
 	return row, err

@@ -46,12 +46,17 @@ func TestMain(m *testing.M) {
 }
 
 func runChild(path, task string) error {
-	s, err := sqlstore.Open(context.Background(), target(path))
+	cfg := target(path)
+	cfg.Events = task == "events"
+	s, err := sqlstore.Open(context.Background(), cfg)
 	if err != nil {
 		return err
 	}
-	if task == "batches" {
+	switch task {
+	case "batches":
 		return registerForEver(s)
+	case "events":
+		return endForEver(s)
 	}
 	n, err := strconv.Atoi(task)
 	if err != nil {

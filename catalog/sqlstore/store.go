@@ -41,6 +41,10 @@ type Config struct {
 	// corrected once by what the server's clock says, so that the heartbeats of
 	// several machines can be compared.
 	Now func() time.Time
+	// Events has the end of every capture's job written down for Events. All
+	// processes that change jobs need the same setting; without anybody who
+	// announces the events they stay for ever.
+	Events bool
 }
 
 // Store is an open catalog. It is safe for concurrent use; Close it when done.
@@ -49,6 +53,7 @@ type Store struct {
 	queries *sqlc.Queries // over the engine's readers
 	ids     *catalog.IDSource
 	now     func() time.Time
+	events  bool // ends of jobs are written down
 }
 
 // engine is what SQLite and PostgreSQL do not have in common.
@@ -75,7 +80,7 @@ type engine struct {
 // the same catalog at once wait for each other; one that a newer Rushes wrote
 // is refused. The context bounds Open only. Errors do not show URL's password.
 func Open(ctx context.Context, cfg Config) (*Store, error) {
-	s := &Store{ids: cfg.IDs, now: cfg.Now}
+	s := &Store{ids: cfg.IDs, now: cfg.Now, events: cfg.Events}
 	err := s.open(ctx, cfg)
 	if err != nil {
 		name := cfg.Path

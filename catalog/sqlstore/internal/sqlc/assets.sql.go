@@ -10,7 +10,7 @@ import (
 )
 
 const assetByID = `-- name: AssetByID :one
-SELECT id, job_id, room_id, session_id, type, path, size, duration, status, created_at, started_at, thumbnails, metadata, error_kind, error_message, version, supersedes, software, asset_key, superseded_by FROM assets WHERE id = $1
+SELECT id, job_id, room_id, session_id, type, path, size, duration, status, created_at, started_at, thumbnails, metadata, error_kind, error_message, version, supersedes, software, asset_key, superseded_by, app_id FROM assets WHERE id = $1
 `
 
 func (q *Queries) AssetByID(ctx context.Context, id string) (Asset, error) {
@@ -37,12 +37,13 @@ func (q *Queries) AssetByID(ctx context.Context, id string) (Asset, error) {
 		&i.Software,
 		&i.AssetKey,
 		&i.SupersededBy,
+		&i.AppID,
 	)
 	return i, err
 }
 
 const assetByKeyAndJob = `-- name: AssetByKeyAndJob :one
-SELECT id, job_id, room_id, session_id, type, path, size, duration, status, created_at, started_at, thumbnails, metadata, error_kind, error_message, version, supersedes, software, asset_key, superseded_by FROM assets
+SELECT id, job_id, room_id, session_id, type, path, size, duration, status, created_at, started_at, thumbnails, metadata, error_kind, error_message, version, supersedes, software, asset_key, superseded_by, app_id FROM assets
 WHERE asset_key = $1 AND job_id = $2
 ORDER BY version DESC LIMIT 1
 `
@@ -71,12 +72,13 @@ func (q *Queries) AssetByKeyAndJob(ctx context.Context, assetKey string, jobID s
 		&i.Software,
 		&i.AssetKey,
 		&i.SupersededBy,
+		&i.AppID,
 	)
 	return i, err
 }
 
 const assetByKeyAndVersion = `-- name: AssetByKeyAndVersion :one
-SELECT id, job_id, room_id, session_id, type, path, size, duration, status, created_at, started_at, thumbnails, metadata, error_kind, error_message, version, supersedes, software, asset_key, superseded_by FROM assets WHERE asset_key = $1 AND version = $2
+SELECT id, job_id, room_id, session_id, type, path, size, duration, status, created_at, started_at, thumbnails, metadata, error_kind, error_message, version, supersedes, software, asset_key, superseded_by, app_id FROM assets WHERE asset_key = $1 AND version = $2
 `
 
 func (q *Queries) AssetByKeyAndVersion(ctx context.Context, assetKey string, version int64) (Asset, error) {
@@ -103,6 +105,7 @@ func (q *Queries) AssetByKeyAndVersion(ctx context.Context, assetKey string, ver
 		&i.Software,
 		&i.AssetKey,
 		&i.SupersededBy,
+		&i.AppID,
 	)
 	return i, err
 }
@@ -123,13 +126,13 @@ const insertAsset = `-- name: InsertAsset :exec
 INSERT INTO assets (
     id, job_id, room_id, session_id, type, path, size, duration, status, created_at, started_at,
     thumbnails, metadata, error_kind, error_message, version, supersedes, software, asset_key,
-    superseded_by
+    superseded_by, app_id
 ) VALUES (
     $1, $2, $3, $4, $5,
     $6, $7, $8, $9, $10,
     $11, $12, $13, $14,
     $15, $16, $17, $18,
-    $19, $20
+    $19, $20, $21
 )
 `
 
@@ -154,6 +157,7 @@ type InsertAssetParams struct {
 	Software     string
 	AssetKey     string
 	SupersededBy string
+	AppID        string
 }
 
 func (q *Queries) InsertAsset(ctx context.Context, arg InsertAssetParams) error {
@@ -178,6 +182,7 @@ func (q *Queries) InsertAsset(ctx context.Context, arg InsertAssetParams) error 
 		arg.Software,
 		arg.AssetKey,
 		arg.SupersededBy,
+		arg.AppID,
 	)
 	return err
 }
@@ -196,7 +201,7 @@ func (q *Queries) LastVersion(ctx context.Context, assetKey string) (int64, erro
 }
 
 const latestAssetByKey = `-- name: LatestAssetByKey :one
-SELECT id, job_id, room_id, session_id, type, path, size, duration, status, created_at, started_at, thumbnails, metadata, error_kind, error_message, version, supersedes, software, asset_key, superseded_by FROM assets
+SELECT id, job_id, room_id, session_id, type, path, size, duration, status, created_at, started_at, thumbnails, metadata, error_kind, error_message, version, supersedes, software, asset_key, superseded_by, app_id FROM assets
 WHERE asset_key = $1
 ORDER BY CASE WHEN status = 'completed' THEN 1 ELSE 0 END DESC, version DESC LIMIT 1
 `
@@ -226,12 +231,13 @@ func (q *Queries) LatestAssetByKey(ctx context.Context, assetKey string) (Asset,
 		&i.Software,
 		&i.AssetKey,
 		&i.SupersededBy,
+		&i.AppID,
 	)
 	return i, err
 }
 
 const latestCompletedAsset = `-- name: LatestCompletedAsset :one
-SELECT id, job_id, room_id, session_id, type, path, size, duration, status, created_at, started_at, thumbnails, metadata, error_kind, error_message, version, supersedes, software, asset_key, superseded_by FROM assets
+SELECT id, job_id, room_id, session_id, type, path, size, duration, status, created_at, started_at, thumbnails, metadata, error_kind, error_message, version, supersedes, software, asset_key, superseded_by, app_id FROM assets
 WHERE asset_key = $1 AND status = 'completed'
 ORDER BY version DESC LIMIT 1
 `
@@ -260,6 +266,7 @@ func (q *Queries) LatestCompletedAsset(ctx context.Context, assetKey string) (As
 		&i.Software,
 		&i.AssetKey,
 		&i.SupersededBy,
+		&i.AppID,
 	)
 	return i, err
 }

@@ -105,7 +105,7 @@ ON CONFLICT (capture_key, generation, parent_id) DO UPDATE SET
     defects = excluded.defects,
     error_kind = excluded.error_kind,
     error_message = excluded.error_message
-RETURNING id, capture_uri, capture_key, recording_id, room_id, session_id, template_id, source, state, stage, progress, attempts, created_at, updated_at, started_at, stopped_at, defects, error_kind, error_message, kind, parent_id, generation, options, result, queue, priority, cost_cpu, cost_memory, max_attempts, takeovers, fence, worker, claimed_at, heartbeat_at, run_at, cancel_requested, backfill_id, finished_at, ticket_id, ticket_at
+RETURNING id, capture_uri, capture_key, recording_id, room_id, session_id, template_id, source, state, stage, progress, attempts, created_at, updated_at, started_at, stopped_at, defects, error_kind, error_message, kind, parent_id, generation, options, result, queue, priority, cost_cpu, cost_memory, max_attempts, takeovers, fence, worker, claimed_at, heartbeat_at, run_at, cancel_requested, backfill_id, finished_at, ticket_id, ticket_at, app_id
 `
 
 type BeginJobParams struct {
@@ -182,6 +182,7 @@ func (q *Queries) BeginJob(ctx context.Context, arg BeginJobParams) (Job, error)
 		&i.FinishedAt,
 		&i.TicketID,
 		&i.TicketAt,
+		&i.AppID,
 	)
 	return i, err
 }
@@ -221,7 +222,7 @@ SET state = 'running', fence = fence + 1, attempts = attempts + 1, worker = $1,
     stage = '', error_kind = '', error_message = '',
     claimed_at = $2, heartbeat_at = $2, updated_at = $2
 WHERE id = $3 AND state = 'queued' AND run_at <= $2
-RETURNING id, capture_uri, capture_key, recording_id, room_id, session_id, template_id, source, state, stage, progress, attempts, created_at, updated_at, started_at, stopped_at, defects, error_kind, error_message, kind, parent_id, generation, options, result, queue, priority, cost_cpu, cost_memory, max_attempts, takeovers, fence, worker, claimed_at, heartbeat_at, run_at, cancel_requested, backfill_id, finished_at, ticket_id, ticket_at
+RETURNING id, capture_uri, capture_key, recording_id, room_id, session_id, template_id, source, state, stage, progress, attempts, created_at, updated_at, started_at, stopped_at, defects, error_kind, error_message, kind, parent_id, generation, options, result, queue, priority, cost_cpu, cost_memory, max_attempts, takeovers, fence, worker, claimed_at, heartbeat_at, run_at, cancel_requested, backfill_id, finished_at, ticket_id, ticket_at, app_id
 `
 
 type ClaimJobParams struct {
@@ -274,6 +275,7 @@ func (q *Queries) ClaimJob(ctx context.Context, arg ClaimJobParams) (Job, error)
 		&i.FinishedAt,
 		&i.TicketID,
 		&i.TicketAt,
+		&i.AppID,
 	)
 	return i, err
 }
@@ -460,7 +462,7 @@ INSERT INTO jobs (
     state, stage, progress, attempts, created_at, updated_at, started_at, stopped_at,
     defects, error_kind, error_message,
     kind, parent_id, generation, options, queue, priority, cost_cpu, cost_memory, max_attempts,
-    run_at, backfill_id
+    run_at, backfill_id, app_id
 ) VALUES (
     $1, $2, $3, $4,
     $5, $6, $7, $8,
@@ -468,7 +470,7 @@ INSERT INTO jobs (
     $12, $13, '', '',
     $14, $15, $16, $17, $18,
     $19, $20, $21, $22,
-    $23, $24
+    $23, $24, $25
 )
 ON CONFLICT (capture_key, generation, parent_id) DO NOTHING
 `
@@ -498,6 +500,7 @@ type InsertJobParams struct {
 	MaxAttempts int64
 	RunAt       int64
 	BackfillID  string
+	AppID       string
 }
 
 func (q *Queries) InsertJob(ctx context.Context, arg InsertJobParams) (int64, error) {
@@ -526,6 +529,7 @@ func (q *Queries) InsertJob(ctx context.Context, arg InsertJobParams) (int64, er
 		arg.MaxAttempts,
 		arg.RunAt,
 		arg.BackfillID,
+		arg.AppID,
 	)
 	if err != nil {
 		return 0, err
@@ -534,7 +538,7 @@ func (q *Queries) InsertJob(ctx context.Context, arg InsertJobParams) (int64, er
 }
 
 const jobByCapture = `-- name: JobByCapture :one
-SELECT id, capture_uri, capture_key, recording_id, room_id, session_id, template_id, source, state, stage, progress, attempts, created_at, updated_at, started_at, stopped_at, defects, error_kind, error_message, kind, parent_id, generation, options, result, queue, priority, cost_cpu, cost_memory, max_attempts, takeovers, fence, worker, claimed_at, heartbeat_at, run_at, cancel_requested, backfill_id, finished_at, ticket_id, ticket_at FROM jobs
+SELECT id, capture_uri, capture_key, recording_id, room_id, session_id, template_id, source, state, stage, progress, attempts, created_at, updated_at, started_at, stopped_at, defects, error_kind, error_message, kind, parent_id, generation, options, result, queue, priority, cost_cpu, cost_memory, max_attempts, takeovers, fence, worker, claimed_at, heartbeat_at, run_at, cancel_requested, backfill_id, finished_at, ticket_id, ticket_at, app_id FROM jobs
 WHERE capture_key = $1
     AND generation = $2
     AND parent_id = $3
@@ -590,12 +594,13 @@ func (q *Queries) JobByCapture(ctx context.Context, arg JobByCaptureParams) (Job
 		&i.FinishedAt,
 		&i.TicketID,
 		&i.TicketAt,
+		&i.AppID,
 	)
 	return i, err
 }
 
 const jobByID = `-- name: JobByID :one
-SELECT id, capture_uri, capture_key, recording_id, room_id, session_id, template_id, source, state, stage, progress, attempts, created_at, updated_at, started_at, stopped_at, defects, error_kind, error_message, kind, parent_id, generation, options, result, queue, priority, cost_cpu, cost_memory, max_attempts, takeovers, fence, worker, claimed_at, heartbeat_at, run_at, cancel_requested, backfill_id, finished_at, ticket_id, ticket_at FROM jobs WHERE id = $1
+SELECT id, capture_uri, capture_key, recording_id, room_id, session_id, template_id, source, state, stage, progress, attempts, created_at, updated_at, started_at, stopped_at, defects, error_kind, error_message, kind, parent_id, generation, options, result, queue, priority, cost_cpu, cost_memory, max_attempts, takeovers, fence, worker, claimed_at, heartbeat_at, run_at, cancel_requested, backfill_id, finished_at, ticket_id, ticket_at, app_id FROM jobs WHERE id = $1
 `
 
 func (q *Queries) JobByID(ctx context.Context, id string) (Job, error) {
@@ -642,6 +647,7 @@ func (q *Queries) JobByID(ctx context.Context, id string) (Job, error) {
 		&i.FinishedAt,
 		&i.TicketID,
 		&i.TicketAt,
+		&i.AppID,
 	)
 	return i, err
 }
@@ -739,7 +745,7 @@ SET state = $1, fence = $2, attempts = $3,
     run_at = $12, finished_at = $13, updated_at = $14,
     ticket_id = '', ticket_at = 0
 WHERE id = $15 AND fence = $16 AND state = $17
-RETURNING id, capture_uri, capture_key, recording_id, room_id, session_id, template_id, source, state, stage, progress, attempts, created_at, updated_at, started_at, stopped_at, defects, error_kind, error_message, kind, parent_id, generation, options, result, queue, priority, cost_cpu, cost_memory, max_attempts, takeovers, fence, worker, claimed_at, heartbeat_at, run_at, cancel_requested, backfill_id, finished_at, ticket_id, ticket_at
+RETURNING id, capture_uri, capture_key, recording_id, room_id, session_id, template_id, source, state, stage, progress, attempts, created_at, updated_at, started_at, stopped_at, defects, error_kind, error_message, kind, parent_id, generation, options, result, queue, priority, cost_cpu, cost_memory, max_attempts, takeovers, fence, worker, claimed_at, heartbeat_at, run_at, cancel_requested, backfill_id, finished_at, ticket_id, ticket_at, app_id
 `
 
 type MoveJobParams struct {
@@ -827,12 +833,13 @@ func (q *Queries) MoveJob(ctx context.Context, arg MoveJobParams) (Job, error) {
 		&i.FinishedAt,
 		&i.TicketID,
 		&i.TicketAt,
+		&i.AppID,
 	)
 	return i, err
 }
 
 const openParts = `-- name: OpenParts :many
-SELECT id, capture_uri, capture_key, recording_id, room_id, session_id, template_id, source, state, stage, progress, attempts, created_at, updated_at, started_at, stopped_at, defects, error_kind, error_message, kind, parent_id, generation, options, result, queue, priority, cost_cpu, cost_memory, max_attempts, takeovers, fence, worker, claimed_at, heartbeat_at, run_at, cancel_requested, backfill_id, finished_at, ticket_id, ticket_at FROM jobs
+SELECT id, capture_uri, capture_key, recording_id, room_id, session_id, template_id, source, state, stage, progress, attempts, created_at, updated_at, started_at, stopped_at, defects, error_kind, error_message, kind, parent_id, generation, options, result, queue, priority, cost_cpu, cost_memory, max_attempts, takeovers, fence, worker, claimed_at, heartbeat_at, run_at, cancel_requested, backfill_id, finished_at, ticket_id, ticket_at, app_id FROM jobs
 WHERE parent_id <> '' AND parent_id = $1
     AND state IN ('queued', 'running', 'waiting')
 ORDER BY id
@@ -889,6 +896,7 @@ func (q *Queries) OpenParts(ctx context.Context, parentID string) ([]Job, error)
 			&i.FinishedAt,
 			&i.TicketID,
 			&i.TicketAt,
+			&i.AppID,
 		); err != nil {
 			return nil, err
 		}
@@ -907,7 +915,7 @@ const requestCancel = `-- name: RequestCancel :one
 UPDATE jobs
 SET cancel_requested = 1, updated_at = $1
 WHERE id = $2 AND state = 'running'
-RETURNING id, capture_uri, capture_key, recording_id, room_id, session_id, template_id, source, state, stage, progress, attempts, created_at, updated_at, started_at, stopped_at, defects, error_kind, error_message, kind, parent_id, generation, options, result, queue, priority, cost_cpu, cost_memory, max_attempts, takeovers, fence, worker, claimed_at, heartbeat_at, run_at, cancel_requested, backfill_id, finished_at, ticket_id, ticket_at
+RETURNING id, capture_uri, capture_key, recording_id, room_id, session_id, template_id, source, state, stage, progress, attempts, created_at, updated_at, started_at, stopped_at, defects, error_kind, error_message, kind, parent_id, generation, options, result, queue, priority, cost_cpu, cost_memory, max_attempts, takeovers, fence, worker, claimed_at, heartbeat_at, run_at, cancel_requested, backfill_id, finished_at, ticket_id, ticket_at, app_id
 `
 
 func (q *Queries) RequestCancel(ctx context.Context, now int64, iD string) (Job, error) {
@@ -954,6 +962,7 @@ func (q *Queries) RequestCancel(ctx context.Context, now int64, iD string) (Job,
 		&i.FinishedAt,
 		&i.TicketID,
 		&i.TicketAt,
+		&i.AppID,
 	)
 	return i, err
 }
@@ -964,7 +973,7 @@ SET state = 'running', fence = fence + 1, attempts = attempts + 1, worker = $1,
     stage = '', error_kind = '', error_message = '', cancel_requested = 0, finished_at = 0,
     claimed_at = $2, heartbeat_at = $2, updated_at = $2
 WHERE id = $3
-RETURNING id, capture_uri, capture_key, recording_id, room_id, session_id, template_id, source, state, stage, progress, attempts, created_at, updated_at, started_at, stopped_at, defects, error_kind, error_message, kind, parent_id, generation, options, result, queue, priority, cost_cpu, cost_memory, max_attempts, takeovers, fence, worker, claimed_at, heartbeat_at, run_at, cancel_requested, backfill_id, finished_at, ticket_id, ticket_at
+RETURNING id, capture_uri, capture_key, recording_id, room_id, session_id, template_id, source, state, stage, progress, attempts, created_at, updated_at, started_at, stopped_at, defects, error_kind, error_message, kind, parent_id, generation, options, result, queue, priority, cost_cpu, cost_memory, max_attempts, takeovers, fence, worker, claimed_at, heartbeat_at, run_at, cancel_requested, backfill_id, finished_at, ticket_id, ticket_at, app_id
 `
 
 type SeizeJobParams struct {
@@ -1017,6 +1026,7 @@ func (q *Queries) SeizeJob(ctx context.Context, arg SeizeJobParams) (Job, error)
 		&i.FinishedAt,
 		&i.TicketID,
 		&i.TicketAt,
+		&i.AppID,
 	)
 	return i, err
 }

@@ -9,29 +9,47 @@ import (
 	"context"
 )
 
-const listAssets = `-- name: ListAssets :many
-SELECT id, job_id, room_id, session_id, type, path, size, duration, status, created_at, started_at, thumbnails, metadata, error_kind, error_message, version, supersedes, software, asset_key, superseded_by FROM assets
+const listAllAssets = `-- name: ListAllAssets :many
+SELECT id, job_id, room_id, session_id, type, path, size, duration, status, created_at, started_at, thumbnails, metadata, error_kind, error_message, version, supersedes, software, asset_key, superseded_by, app_id FROM assets
 WHERE id < $1 AND id > $2
-    AND (CAST($3 AS BIGINT) = 0 OR created_at >= CAST($3 AS BIGINT))
-    AND (CAST($4 AS BIGINT) = 0 OR created_at < CAST($4 AS BIGINT))
+    AND (CAST($3 AS TEXT) = '' OR type = CAST($3 AS TEXT))
+    AND (CAST($4 AS TEXT) = '' OR status = CAST($4 AS TEXT))
+    AND (CAST($5 AS TEXT) = '' OR software = CAST($5 AS TEXT))
+    AND (CAST($6 AS BIGINT) = 1 OR app_id = CAST($7 AS TEXT))
+    AND (CAST($8 AS BIGINT) = 0 OR created_at >= CAST($8 AS BIGINT))
+    AND (CAST($9 AS BIGINT) = 0 OR created_at < CAST($9 AS BIGINT))
+    AND (CAST($10 AS BIGINT) = 1 OR superseded_by = '')
 ORDER BY id DESC
-LIMIT CAST($5 AS BIGINT)
+LIMIT CAST($11 AS BIGINT)
 `
 
-type ListAssetsParams struct {
+type ListAllAssetsParams struct {
 	Before        string
 	After         string
+	Type          string
+	Status        string
+	Software      string
+	AnyApp        int64
+	AppID         string
 	CreatedFrom   int64
 	CreatedBefore int64
+	Superseded    int64
 	MaxRows       int64
 }
 
-func (q *Queries) ListAssets(ctx context.Context, arg ListAssetsParams) ([]Asset, error) {
-	rows, err := q.db.QueryContext(ctx, listAssets,
+// With superseded ones, over all rooms: nobody is in a hurry for that.
+func (q *Queries) ListAllAssets(ctx context.Context, arg ListAllAssetsParams) ([]Asset, error) {
+	rows, err := q.db.QueryContext(ctx, listAllAssets,
 		arg.Before,
 		arg.After,
+		arg.Type,
+		arg.Status,
+		arg.Software,
+		arg.AnyApp,
+		arg.AppID,
 		arg.CreatedFrom,
 		arg.CreatedBefore,
+		arg.Superseded,
 		arg.MaxRows,
 	)
 	if err != nil {
@@ -62,6 +80,7 @@ func (q *Queries) ListAssets(ctx context.Context, arg ListAssetsParams) ([]Asset
 			&i.Software,
 			&i.AssetKey,
 			&i.SupersededBy,
+			&i.AppID,
 		); err != nil {
 			return nil, err
 		}
@@ -77,18 +96,19 @@ func (q *Queries) ListAssets(ctx context.Context, arg ListAssetsParams) ([]Asset
 }
 
 const listAssetsByJob = `-- name: ListAssetsByJob :many
-SELECT id, job_id, room_id, session_id, type, path, size, duration, status, created_at, started_at, thumbnails, metadata, error_kind, error_message, version, supersedes, software, asset_key, superseded_by FROM assets
+SELECT id, job_id, room_id, session_id, type, path, size, duration, status, created_at, started_at, thumbnails, metadata, error_kind, error_message, version, supersedes, software, asset_key, superseded_by, app_id FROM assets
 WHERE job_id = $1 AND id < $2 AND id > $3
     AND (CAST($4 AS TEXT) = '' OR session_id = CAST($4 AS TEXT))
     AND (CAST($5 AS TEXT) = '' OR room_id = CAST($5 AS TEXT))
     AND (CAST($6 AS TEXT) = '' OR type = CAST($6 AS TEXT))
     AND (CAST($7 AS TEXT) = '' OR status = CAST($7 AS TEXT))
     AND (CAST($8 AS TEXT) = '' OR software = CAST($8 AS TEXT))
-    AND (CAST($9 AS BIGINT) = 0 OR created_at >= CAST($9 AS BIGINT))
-    AND (CAST($10 AS BIGINT) = 0 OR created_at < CAST($10 AS BIGINT))
-    AND (CAST($11 AS BIGINT) = 1 OR superseded_by = '')
+    AND (CAST($9 AS BIGINT) = 1 OR app_id = CAST($10 AS TEXT))
+    AND (CAST($11 AS BIGINT) = 0 OR created_at >= CAST($11 AS BIGINT))
+    AND (CAST($12 AS BIGINT) = 0 OR created_at < CAST($12 AS BIGINT))
+    AND (CAST($13 AS BIGINT) = 1 OR superseded_by = '')
 ORDER BY id DESC
-LIMIT CAST($12 AS BIGINT)
+LIMIT CAST($14 AS BIGINT)
 `
 
 type ListAssetsByJobParams struct {
@@ -100,6 +120,8 @@ type ListAssetsByJobParams struct {
 	Type          string
 	Status        string
 	Software      string
+	AnyApp        int64
+	AppID         string
 	CreatedFrom   int64
 	CreatedBefore int64
 	Superseded    int64
@@ -118,6 +140,8 @@ func (q *Queries) ListAssetsByJob(ctx context.Context, arg ListAssetsByJobParams
 		arg.Type,
 		arg.Status,
 		arg.Software,
+		arg.AnyApp,
+		arg.AppID,
 		arg.CreatedFrom,
 		arg.CreatedBefore,
 		arg.Superseded,
@@ -151,6 +175,7 @@ func (q *Queries) ListAssetsByJob(ctx context.Context, arg ListAssetsByJobParams
 			&i.Software,
 			&i.AssetKey,
 			&i.SupersededBy,
+			&i.AppID,
 		); err != nil {
 			return nil, err
 		}
@@ -166,16 +191,17 @@ func (q *Queries) ListAssetsByJob(ctx context.Context, arg ListAssetsByJobParams
 }
 
 const listAssetsByRoom = `-- name: ListAssetsByRoom :many
-SELECT id, job_id, room_id, session_id, type, path, size, duration, status, created_at, started_at, thumbnails, metadata, error_kind, error_message, version, supersedes, software, asset_key, superseded_by FROM assets
+SELECT id, job_id, room_id, session_id, type, path, size, duration, status, created_at, started_at, thumbnails, metadata, error_kind, error_message, version, supersedes, software, asset_key, superseded_by, app_id FROM assets
 WHERE room_id = $1 AND id < $2 AND id > $3
     AND (CAST($4 AS TEXT) = '' OR type = CAST($4 AS TEXT))
     AND (CAST($5 AS TEXT) = '' OR status = CAST($5 AS TEXT))
     AND (CAST($6 AS TEXT) = '' OR software = CAST($6 AS TEXT))
-    AND (CAST($7 AS BIGINT) = 0 OR created_at >= CAST($7 AS BIGINT))
-    AND (CAST($8 AS BIGINT) = 0 OR created_at < CAST($8 AS BIGINT))
-    AND (CAST($9 AS BIGINT) = 1 OR superseded_by = '')
+    AND (CAST($7 AS BIGINT) = 1 OR app_id = CAST($8 AS TEXT))
+    AND (CAST($9 AS BIGINT) = 0 OR created_at >= CAST($9 AS BIGINT))
+    AND (CAST($10 AS BIGINT) = 0 OR created_at < CAST($10 AS BIGINT))
+    AND (CAST($11 AS BIGINT) = 1 OR superseded_by = '')
 ORDER BY id DESC
-LIMIT CAST($10 AS BIGINT)
+LIMIT CAST($12 AS BIGINT)
 `
 
 type ListAssetsByRoomParams struct {
@@ -185,6 +211,8 @@ type ListAssetsByRoomParams struct {
 	Type          string
 	Status        string
 	Software      string
+	AnyApp        int64
+	AppID         string
 	CreatedFrom   int64
 	CreatedBefore int64
 	Superseded    int64
@@ -199,6 +227,8 @@ func (q *Queries) ListAssetsByRoom(ctx context.Context, arg ListAssetsByRoomPara
 		arg.Type,
 		arg.Status,
 		arg.Software,
+		arg.AnyApp,
+		arg.AppID,
 		arg.CreatedFrom,
 		arg.CreatedBefore,
 		arg.Superseded,
@@ -232,6 +262,7 @@ func (q *Queries) ListAssetsByRoom(ctx context.Context, arg ListAssetsByRoomPara
 			&i.Software,
 			&i.AssetKey,
 			&i.SupersededBy,
+			&i.AppID,
 		); err != nil {
 			return nil, err
 		}
@@ -247,17 +278,18 @@ func (q *Queries) ListAssetsByRoom(ctx context.Context, arg ListAssetsByRoomPara
 }
 
 const listAssetsBySession = `-- name: ListAssetsBySession :many
-SELECT id, job_id, room_id, session_id, type, path, size, duration, status, created_at, started_at, thumbnails, metadata, error_kind, error_message, version, supersedes, software, asset_key, superseded_by FROM assets
+SELECT id, job_id, room_id, session_id, type, path, size, duration, status, created_at, started_at, thumbnails, metadata, error_kind, error_message, version, supersedes, software, asset_key, superseded_by, app_id FROM assets
 WHERE session_id = $1 AND id < $2 AND id > $3
     AND (CAST($4 AS TEXT) = '' OR room_id = CAST($4 AS TEXT))
     AND (CAST($5 AS TEXT) = '' OR type = CAST($5 AS TEXT))
     AND (CAST($6 AS TEXT) = '' OR status = CAST($6 AS TEXT))
     AND (CAST($7 AS TEXT) = '' OR software = CAST($7 AS TEXT))
-    AND (CAST($8 AS BIGINT) = 0 OR created_at >= CAST($8 AS BIGINT))
-    AND (CAST($9 AS BIGINT) = 0 OR created_at < CAST($9 AS BIGINT))
-    AND (CAST($10 AS BIGINT) = 1 OR superseded_by = '')
+    AND (CAST($8 AS BIGINT) = 1 OR app_id = CAST($9 AS TEXT))
+    AND (CAST($10 AS BIGINT) = 0 OR created_at >= CAST($10 AS BIGINT))
+    AND (CAST($11 AS BIGINT) = 0 OR created_at < CAST($11 AS BIGINT))
+    AND (CAST($12 AS BIGINT) = 1 OR superseded_by = '')
 ORDER BY id DESC
-LIMIT CAST($11 AS BIGINT)
+LIMIT CAST($13 AS BIGINT)
 `
 
 type ListAssetsBySessionParams struct {
@@ -268,6 +300,8 @@ type ListAssetsBySessionParams struct {
 	Type          string
 	Status        string
 	Software      string
+	AnyApp        int64
+	AppID         string
 	CreatedFrom   int64
 	CreatedBefore int64
 	Superseded    int64
@@ -283,6 +317,8 @@ func (q *Queries) ListAssetsBySession(ctx context.Context, arg ListAssetsBySessi
 		arg.Type,
 		arg.Status,
 		arg.Software,
+		arg.AnyApp,
+		arg.AppID,
 		arg.CreatedFrom,
 		arg.CreatedBefore,
 		arg.Superseded,
@@ -316,293 +352,7 @@ func (q *Queries) ListAssetsBySession(ctx context.Context, arg ListAssetsBySessi
 			&i.Software,
 			&i.AssetKey,
 			&i.SupersededBy,
-		); err != nil {
-			return nil, err
-		}
-		items = append(items, i)
-	}
-	if err := rows.Close(); err != nil {
-		return nil, err
-	}
-	if err := rows.Err(); err != nil {
-		return nil, err
-	}
-	return items, nil
-}
-
-const listAssetsBySoftware = `-- name: ListAssetsBySoftware :many
-SELECT id, job_id, room_id, session_id, type, path, size, duration, status, created_at, started_at, thumbnails, metadata, error_kind, error_message, version, supersedes, software, asset_key, superseded_by FROM assets
-WHERE software = $1 AND id < $2 AND id > $3
-    AND (CAST($4 AS TEXT) = '' OR type = CAST($4 AS TEXT))
-    AND (CAST($5 AS TEXT) = '' OR status = CAST($5 AS TEXT))
-    AND (CAST($6 AS BIGINT) = 0 OR created_at >= CAST($6 AS BIGINT))
-    AND (CAST($7 AS BIGINT) = 0 OR created_at < CAST($7 AS BIGINT))
-ORDER BY id DESC
-LIMIT CAST($8 AS BIGINT)
-`
-
-type ListAssetsBySoftwareParams struct {
-	Software      string
-	Before        string
-	After         string
-	Type          string
-	Status        string
-	CreatedFrom   int64
-	CreatedBefore int64
-	MaxRows       int64
-}
-
-func (q *Queries) ListAssetsBySoftware(ctx context.Context, arg ListAssetsBySoftwareParams) ([]Asset, error) {
-	rows, err := q.db.QueryContext(ctx, listAssetsBySoftware,
-		arg.Software,
-		arg.Before,
-		arg.After,
-		arg.Type,
-		arg.Status,
-		arg.CreatedFrom,
-		arg.CreatedBefore,
-		arg.MaxRows,
-	)
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
-	var items []Asset
-	for rows.Next() {
-		var i Asset
-		if err := rows.Scan(
-			&i.ID,
-			&i.JobID,
-			&i.RoomID,
-			&i.SessionID,
-			&i.Type,
-			&i.Path,
-			&i.Size,
-			&i.Duration,
-			&i.Status,
-			&i.CreatedAt,
-			&i.StartedAt,
-			&i.Thumbnails,
-			&i.Metadata,
-			&i.ErrorKind,
-			&i.ErrorMessage,
-			&i.Version,
-			&i.Supersedes,
-			&i.Software,
-			&i.AssetKey,
-			&i.SupersededBy,
-		); err != nil {
-			return nil, err
-		}
-		items = append(items, i)
-	}
-	if err := rows.Close(); err != nil {
-		return nil, err
-	}
-	if err := rows.Err(); err != nil {
-		return nil, err
-	}
-	return items, nil
-}
-
-const listAssetsByStatus = `-- name: ListAssetsByStatus :many
-SELECT id, job_id, room_id, session_id, type, path, size, duration, status, created_at, started_at, thumbnails, metadata, error_kind, error_message, version, supersedes, software, asset_key, superseded_by FROM assets
-WHERE status = $1 AND id < $2 AND id > $3
-    AND (CAST($4 AS BIGINT) = 0 OR created_at >= CAST($4 AS BIGINT))
-    AND (CAST($5 AS BIGINT) = 0 OR created_at < CAST($5 AS BIGINT))
-ORDER BY id DESC
-LIMIT CAST($6 AS BIGINT)
-`
-
-type ListAssetsByStatusParams struct {
-	Status        string
-	Before        string
-	After         string
-	CreatedFrom   int64
-	CreatedBefore int64
-	MaxRows       int64
-}
-
-func (q *Queries) ListAssetsByStatus(ctx context.Context, arg ListAssetsByStatusParams) ([]Asset, error) {
-	rows, err := q.db.QueryContext(ctx, listAssetsByStatus,
-		arg.Status,
-		arg.Before,
-		arg.After,
-		arg.CreatedFrom,
-		arg.CreatedBefore,
-		arg.MaxRows,
-	)
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
-	var items []Asset
-	for rows.Next() {
-		var i Asset
-		if err := rows.Scan(
-			&i.ID,
-			&i.JobID,
-			&i.RoomID,
-			&i.SessionID,
-			&i.Type,
-			&i.Path,
-			&i.Size,
-			&i.Duration,
-			&i.Status,
-			&i.CreatedAt,
-			&i.StartedAt,
-			&i.Thumbnails,
-			&i.Metadata,
-			&i.ErrorKind,
-			&i.ErrorMessage,
-			&i.Version,
-			&i.Supersedes,
-			&i.Software,
-			&i.AssetKey,
-			&i.SupersededBy,
-		); err != nil {
-			return nil, err
-		}
-		items = append(items, i)
-	}
-	if err := rows.Close(); err != nil {
-		return nil, err
-	}
-	if err := rows.Err(); err != nil {
-		return nil, err
-	}
-	return items, nil
-}
-
-const listAssetsByType = `-- name: ListAssetsByType :many
-SELECT id, job_id, room_id, session_id, type, path, size, duration, status, created_at, started_at, thumbnails, metadata, error_kind, error_message, version, supersedes, software, asset_key, superseded_by FROM assets
-WHERE type = $1 AND id < $2 AND id > $3
-    AND (CAST($4 AS BIGINT) = 0 OR created_at >= CAST($4 AS BIGINT))
-    AND (CAST($5 AS BIGINT) = 0 OR created_at < CAST($5 AS BIGINT))
-ORDER BY id DESC
-LIMIT CAST($6 AS BIGINT)
-`
-
-type ListAssetsByTypeParams struct {
-	Type          string
-	Before        string
-	After         string
-	CreatedFrom   int64
-	CreatedBefore int64
-	MaxRows       int64
-}
-
-func (q *Queries) ListAssetsByType(ctx context.Context, arg ListAssetsByTypeParams) ([]Asset, error) {
-	rows, err := q.db.QueryContext(ctx, listAssetsByType,
-		arg.Type,
-		arg.Before,
-		arg.After,
-		arg.CreatedFrom,
-		arg.CreatedBefore,
-		arg.MaxRows,
-	)
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
-	var items []Asset
-	for rows.Next() {
-		var i Asset
-		if err := rows.Scan(
-			&i.ID,
-			&i.JobID,
-			&i.RoomID,
-			&i.SessionID,
-			&i.Type,
-			&i.Path,
-			&i.Size,
-			&i.Duration,
-			&i.Status,
-			&i.CreatedAt,
-			&i.StartedAt,
-			&i.Thumbnails,
-			&i.Metadata,
-			&i.ErrorKind,
-			&i.ErrorMessage,
-			&i.Version,
-			&i.Supersedes,
-			&i.Software,
-			&i.AssetKey,
-			&i.SupersededBy,
-		); err != nil {
-			return nil, err
-		}
-		items = append(items, i)
-	}
-	if err := rows.Close(); err != nil {
-		return nil, err
-	}
-	if err := rows.Err(); err != nil {
-		return nil, err
-	}
-	return items, nil
-}
-
-const listAssetsByTypeAndStatus = `-- name: ListAssetsByTypeAndStatus :many
-SELECT id, job_id, room_id, session_id, type, path, size, duration, status, created_at, started_at, thumbnails, metadata, error_kind, error_message, version, supersedes, software, asset_key, superseded_by FROM assets
-WHERE type = $1 AND status = $2 AND id < $3 AND id > $4
-    AND (CAST($5 AS TEXT) = '' OR software = CAST($5 AS TEXT))
-    AND (CAST($6 AS BIGINT) = 0 OR created_at >= CAST($6 AS BIGINT))
-    AND (CAST($7 AS BIGINT) = 0 OR created_at < CAST($7 AS BIGINT))
-ORDER BY id DESC
-LIMIT CAST($8 AS BIGINT)
-`
-
-type ListAssetsByTypeAndStatusParams struct {
-	Type          string
-	Status        string
-	Before        string
-	After         string
-	Software      string
-	CreatedFrom   int64
-	CreatedBefore int64
-	MaxRows       int64
-}
-
-func (q *Queries) ListAssetsByTypeAndStatus(ctx context.Context, arg ListAssetsByTypeAndStatusParams) ([]Asset, error) {
-	rows, err := q.db.QueryContext(ctx, listAssetsByTypeAndStatus,
-		arg.Type,
-		arg.Status,
-		arg.Before,
-		arg.After,
-		arg.Software,
-		arg.CreatedFrom,
-		arg.CreatedBefore,
-		arg.MaxRows,
-	)
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
-	var items []Asset
-	for rows.Next() {
-		var i Asset
-		if err := rows.Scan(
-			&i.ID,
-			&i.JobID,
-			&i.RoomID,
-			&i.SessionID,
-			&i.Type,
-			&i.Path,
-			&i.Size,
-			&i.Duration,
-			&i.Status,
-			&i.CreatedAt,
-			&i.StartedAt,
-			&i.Thumbnails,
-			&i.Metadata,
-			&i.ErrorKind,
-			&i.ErrorMessage,
-			&i.Version,
-			&i.Supersedes,
-			&i.Software,
-			&i.AssetKey,
-			&i.SupersededBy,
+			&i.AppID,
 		); err != nil {
 			return nil, err
 		}
@@ -618,17 +368,22 @@ func (q *Queries) ListAssetsByTypeAndStatus(ctx context.Context, arg ListAssetsB
 }
 
 const listCurrentAssets = `-- name: ListCurrentAssets :many
-SELECT id, job_id, room_id, session_id, type, path, size, duration, status, created_at, started_at, thumbnails, metadata, error_kind, error_message, version, supersedes, software, asset_key, superseded_by FROM assets
+SELECT id, job_id, room_id, session_id, type, path, size, duration, status, created_at, started_at, thumbnails, metadata, error_kind, error_message, version, supersedes, software, asset_key, superseded_by, app_id FROM assets
 WHERE superseded_by = '' AND id < $1 AND id > $2
-    AND (CAST($3 AS BIGINT) = 0 OR created_at >= CAST($3 AS BIGINT))
-    AND (CAST($4 AS BIGINT) = 0 OR created_at < CAST($4 AS BIGINT))
+    AND (CAST($3 AS TEXT) = '' OR software = CAST($3 AS TEXT))
+    AND (CAST($4 AS BIGINT) = 1 OR app_id = CAST($5 AS TEXT))
+    AND (CAST($6 AS BIGINT) = 0 OR created_at >= CAST($6 AS BIGINT))
+    AND (CAST($7 AS BIGINT) = 0 OR created_at < CAST($7 AS BIGINT))
 ORDER BY id DESC
-LIMIT CAST($5 AS BIGINT)
+LIMIT CAST($8 AS BIGINT)
 `
 
 type ListCurrentAssetsParams struct {
 	Before        string
 	After         string
+	Software      string
+	AnyApp        int64
+	AppID         string
 	CreatedFrom   int64
 	CreatedBefore int64
 	MaxRows       int64
@@ -638,6 +393,9 @@ func (q *Queries) ListCurrentAssets(ctx context.Context, arg ListCurrentAssetsPa
 	rows, err := q.db.QueryContext(ctx, listCurrentAssets,
 		arg.Before,
 		arg.After,
+		arg.Software,
+		arg.AnyApp,
+		arg.AppID,
 		arg.CreatedFrom,
 		arg.CreatedBefore,
 		arg.MaxRows,
@@ -670,6 +428,7 @@ func (q *Queries) ListCurrentAssets(ctx context.Context, arg ListCurrentAssetsPa
 			&i.Software,
 			&i.AssetKey,
 			&i.SupersededBy,
+			&i.AppID,
 		); err != nil {
 			return nil, err
 		}
@@ -685,14 +444,15 @@ func (q *Queries) ListCurrentAssets(ctx context.Context, arg ListCurrentAssetsPa
 }
 
 const listCurrentAssetsBySoftware = `-- name: ListCurrentAssetsBySoftware :many
-SELECT id, job_id, room_id, session_id, type, path, size, duration, status, created_at, started_at, thumbnails, metadata, error_kind, error_message, version, supersedes, software, asset_key, superseded_by FROM assets
+SELECT id, job_id, room_id, session_id, type, path, size, duration, status, created_at, started_at, thumbnails, metadata, error_kind, error_message, version, supersedes, software, asset_key, superseded_by, app_id FROM assets
 WHERE superseded_by = '' AND software = $1 AND id < $2 AND id > $3
     AND (CAST($4 AS TEXT) = '' OR type = CAST($4 AS TEXT))
     AND (CAST($5 AS TEXT) = '' OR status = CAST($5 AS TEXT))
-    AND (CAST($6 AS BIGINT) = 0 OR created_at >= CAST($6 AS BIGINT))
-    AND (CAST($7 AS BIGINT) = 0 OR created_at < CAST($7 AS BIGINT))
+    AND (CAST($6 AS BIGINT) = 1 OR app_id = CAST($7 AS TEXT))
+    AND (CAST($8 AS BIGINT) = 0 OR created_at >= CAST($8 AS BIGINT))
+    AND (CAST($9 AS BIGINT) = 0 OR created_at < CAST($9 AS BIGINT))
 ORDER BY id DESC
-LIMIT CAST($8 AS BIGINT)
+LIMIT CAST($10 AS BIGINT)
 `
 
 type ListCurrentAssetsBySoftwareParams struct {
@@ -701,6 +461,8 @@ type ListCurrentAssetsBySoftwareParams struct {
 	After         string
 	Type          string
 	Status        string
+	AnyApp        int64
+	AppID         string
 	CreatedFrom   int64
 	CreatedBefore int64
 	MaxRows       int64
@@ -713,6 +475,8 @@ func (q *Queries) ListCurrentAssetsBySoftware(ctx context.Context, arg ListCurre
 		arg.After,
 		arg.Type,
 		arg.Status,
+		arg.AnyApp,
+		arg.AppID,
 		arg.CreatedFrom,
 		arg.CreatedBefore,
 		arg.MaxRows,
@@ -745,6 +509,7 @@ func (q *Queries) ListCurrentAssetsBySoftware(ctx context.Context, arg ListCurre
 			&i.Software,
 			&i.AssetKey,
 			&i.SupersededBy,
+			&i.AppID,
 		); err != nil {
 			return nil, err
 		}
@@ -760,18 +525,25 @@ func (q *Queries) ListCurrentAssetsBySoftware(ctx context.Context, arg ListCurre
 }
 
 const listCurrentAssetsByStatus = `-- name: ListCurrentAssetsByStatus :many
-SELECT id, job_id, room_id, session_id, type, path, size, duration, status, created_at, started_at, thumbnails, metadata, error_kind, error_message, version, supersedes, software, asset_key, superseded_by FROM assets
+SELECT id, job_id, room_id, session_id, type, path, size, duration, status, created_at, started_at, thumbnails, metadata, error_kind, error_message, version, supersedes, software, asset_key, superseded_by, app_id FROM assets
 WHERE superseded_by = '' AND status = $1 AND id < $2 AND id > $3
-    AND (CAST($4 AS BIGINT) = 0 OR created_at >= CAST($4 AS BIGINT))
-    AND (CAST($5 AS BIGINT) = 0 OR created_at < CAST($5 AS BIGINT))
+    AND (CAST($4 AS TEXT) = '' OR type = CAST($4 AS TEXT))
+    AND (CAST($5 AS TEXT) = '' OR software = CAST($5 AS TEXT))
+    AND (CAST($6 AS BIGINT) = 1 OR app_id = CAST($7 AS TEXT))
+    AND (CAST($8 AS BIGINT) = 0 OR created_at >= CAST($8 AS BIGINT))
+    AND (CAST($9 AS BIGINT) = 0 OR created_at < CAST($9 AS BIGINT))
 ORDER BY id DESC
-LIMIT CAST($6 AS BIGINT)
+LIMIT CAST($10 AS BIGINT)
 `
 
 type ListCurrentAssetsByStatusParams struct {
 	Status        string
 	Before        string
 	After         string
+	Type          string
+	Software      string
+	AnyApp        int64
+	AppID         string
 	CreatedFrom   int64
 	CreatedBefore int64
 	MaxRows       int64
@@ -782,6 +554,10 @@ func (q *Queries) ListCurrentAssetsByStatus(ctx context.Context, arg ListCurrent
 		arg.Status,
 		arg.Before,
 		arg.After,
+		arg.Type,
+		arg.Software,
+		arg.AnyApp,
+		arg.AppID,
 		arg.CreatedFrom,
 		arg.CreatedBefore,
 		arg.MaxRows,
@@ -814,6 +590,7 @@ func (q *Queries) ListCurrentAssetsByStatus(ctx context.Context, arg ListCurrent
 			&i.Software,
 			&i.AssetKey,
 			&i.SupersededBy,
+			&i.AppID,
 		); err != nil {
 			return nil, err
 		}
@@ -829,18 +606,25 @@ func (q *Queries) ListCurrentAssetsByStatus(ctx context.Context, arg ListCurrent
 }
 
 const listCurrentAssetsByType = `-- name: ListCurrentAssetsByType :many
-SELECT id, job_id, room_id, session_id, type, path, size, duration, status, created_at, started_at, thumbnails, metadata, error_kind, error_message, version, supersedes, software, asset_key, superseded_by FROM assets
+SELECT id, job_id, room_id, session_id, type, path, size, duration, status, created_at, started_at, thumbnails, metadata, error_kind, error_message, version, supersedes, software, asset_key, superseded_by, app_id FROM assets
 WHERE superseded_by = '' AND type = $1 AND id < $2 AND id > $3
-    AND (CAST($4 AS BIGINT) = 0 OR created_at >= CAST($4 AS BIGINT))
-    AND (CAST($5 AS BIGINT) = 0 OR created_at < CAST($5 AS BIGINT))
+    AND (CAST($4 AS TEXT) = '' OR status = CAST($4 AS TEXT))
+    AND (CAST($5 AS TEXT) = '' OR software = CAST($5 AS TEXT))
+    AND (CAST($6 AS BIGINT) = 1 OR app_id = CAST($7 AS TEXT))
+    AND (CAST($8 AS BIGINT) = 0 OR created_at >= CAST($8 AS BIGINT))
+    AND (CAST($9 AS BIGINT) = 0 OR created_at < CAST($9 AS BIGINT))
 ORDER BY id DESC
-LIMIT CAST($6 AS BIGINT)
+LIMIT CAST($10 AS BIGINT)
 `
 
 type ListCurrentAssetsByTypeParams struct {
 	Type          string
 	Before        string
 	After         string
+	Status        string
+	Software      string
+	AnyApp        int64
+	AppID         string
 	CreatedFrom   int64
 	CreatedBefore int64
 	MaxRows       int64
@@ -851,6 +635,10 @@ func (q *Queries) ListCurrentAssetsByType(ctx context.Context, arg ListCurrentAs
 		arg.Type,
 		arg.Before,
 		arg.After,
+		arg.Status,
+		arg.Software,
+		arg.AnyApp,
+		arg.AppID,
 		arg.CreatedFrom,
 		arg.CreatedBefore,
 		arg.MaxRows,
@@ -883,6 +671,7 @@ func (q *Queries) ListCurrentAssetsByType(ctx context.Context, arg ListCurrentAs
 			&i.Software,
 			&i.AssetKey,
 			&i.SupersededBy,
+			&i.AppID,
 		); err != nil {
 			return nil, err
 		}
@@ -897,19 +686,18 @@ func (q *Queries) ListCurrentAssetsByType(ctx context.Context, arg ListCurrentAs
 	return items, nil
 }
 
-const listCurrentAssetsByTypeAndStatus = `-- name: ListCurrentAssetsByTypeAndStatus :many
-SELECT id, job_id, room_id, session_id, type, path, size, duration, status, created_at, started_at, thumbnails, metadata, error_kind, error_message, version, supersedes, software, asset_key, superseded_by FROM assets
-WHERE superseded_by = '' AND type = $1 AND status = $2 AND id < $3 AND id > $4
-    AND (CAST($5 AS TEXT) = '' OR software = CAST($5 AS TEXT))
-    AND (CAST($6 AS BIGINT) = 0 OR created_at >= CAST($6 AS BIGINT))
-    AND (CAST($7 AS BIGINT) = 0 OR created_at < CAST($7 AS BIGINT))
+const listCurrentAssetsOfApp = `-- name: ListCurrentAssetsOfApp :many
+SELECT id, job_id, room_id, session_id, type, path, size, duration, status, created_at, started_at, thumbnails, metadata, error_kind, error_message, version, supersedes, software, asset_key, superseded_by, app_id FROM assets
+WHERE superseded_by = '' AND app_id = $1 AND id < $2 AND id > $3
+    AND (CAST($4 AS TEXT) = '' OR software = CAST($4 AS TEXT))
+    AND (CAST($5 AS BIGINT) = 0 OR created_at >= CAST($5 AS BIGINT))
+    AND (CAST($6 AS BIGINT) = 0 OR created_at < CAST($6 AS BIGINT))
 ORDER BY id DESC
-LIMIT CAST($8 AS BIGINT)
+LIMIT CAST($7 AS BIGINT)
 `
 
-type ListCurrentAssetsByTypeAndStatusParams struct {
-	Type          string
-	Status        string
+type ListCurrentAssetsOfAppParams struct {
+	AppID         string
 	Before        string
 	After         string
 	Software      string
@@ -918,11 +706,9 @@ type ListCurrentAssetsByTypeAndStatusParams struct {
 	MaxRows       int64
 }
 
-// The lists of current assets say so in the words of their partial indexes.
-func (q *Queries) ListCurrentAssetsByTypeAndStatus(ctx context.Context, arg ListCurrentAssetsByTypeAndStatusParams) ([]Asset, error) {
-	rows, err := q.db.QueryContext(ctx, listCurrentAssetsByTypeAndStatus,
-		arg.Type,
-		arg.Status,
+func (q *Queries) ListCurrentAssetsOfApp(ctx context.Context, arg ListCurrentAssetsOfAppParams) ([]Asset, error) {
+	rows, err := q.db.QueryContext(ctx, listCurrentAssetsOfApp,
+		arg.AppID,
 		arg.Before,
 		arg.After,
 		arg.Software,
@@ -958,6 +744,330 @@ func (q *Queries) ListCurrentAssetsByTypeAndStatus(ctx context.Context, arg List
 			&i.Software,
 			&i.AssetKey,
 			&i.SupersededBy,
+			&i.AppID,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Close(); err != nil {
+		return nil, err
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const listCurrentAssetsOfAppByStatus = `-- name: ListCurrentAssetsOfAppByStatus :many
+SELECT id, job_id, room_id, session_id, type, path, size, duration, status, created_at, started_at, thumbnails, metadata, error_kind, error_message, version, supersedes, software, asset_key, superseded_by, app_id FROM assets
+WHERE superseded_by = '' AND app_id = $1 AND status = $2 AND id < $3 AND id > $4
+    AND (CAST($5 AS TEXT) = '' OR type = CAST($5 AS TEXT))
+    AND (CAST($6 AS TEXT) = '' OR software = CAST($6 AS TEXT))
+    AND (CAST($7 AS BIGINT) = 0 OR created_at >= CAST($7 AS BIGINT))
+    AND (CAST($8 AS BIGINT) = 0 OR created_at < CAST($8 AS BIGINT))
+ORDER BY id DESC
+LIMIT CAST($9 AS BIGINT)
+`
+
+type ListCurrentAssetsOfAppByStatusParams struct {
+	AppID         string
+	Status        string
+	Before        string
+	After         string
+	Type          string
+	Software      string
+	CreatedFrom   int64
+	CreatedBefore int64
+	MaxRows       int64
+}
+
+func (q *Queries) ListCurrentAssetsOfAppByStatus(ctx context.Context, arg ListCurrentAssetsOfAppByStatusParams) ([]Asset, error) {
+	rows, err := q.db.QueryContext(ctx, listCurrentAssetsOfAppByStatus,
+		arg.AppID,
+		arg.Status,
+		arg.Before,
+		arg.After,
+		arg.Type,
+		arg.Software,
+		arg.CreatedFrom,
+		arg.CreatedBefore,
+		arg.MaxRows,
+	)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []Asset
+	for rows.Next() {
+		var i Asset
+		if err := rows.Scan(
+			&i.ID,
+			&i.JobID,
+			&i.RoomID,
+			&i.SessionID,
+			&i.Type,
+			&i.Path,
+			&i.Size,
+			&i.Duration,
+			&i.Status,
+			&i.CreatedAt,
+			&i.StartedAt,
+			&i.Thumbnails,
+			&i.Metadata,
+			&i.ErrorKind,
+			&i.ErrorMessage,
+			&i.Version,
+			&i.Supersedes,
+			&i.Software,
+			&i.AssetKey,
+			&i.SupersededBy,
+			&i.AppID,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Close(); err != nil {
+		return nil, err
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const listCurrentAssetsOfAppByType = `-- name: ListCurrentAssetsOfAppByType :many
+SELECT id, job_id, room_id, session_id, type, path, size, duration, status, created_at, started_at, thumbnails, metadata, error_kind, error_message, version, supersedes, software, asset_key, superseded_by, app_id FROM assets
+WHERE superseded_by = '' AND app_id = $1 AND type = $2 AND id < $3 AND id > $4
+    AND (CAST($5 AS TEXT) = '' OR status = CAST($5 AS TEXT))
+    AND (CAST($6 AS TEXT) = '' OR software = CAST($6 AS TEXT))
+    AND (CAST($7 AS BIGINT) = 0 OR created_at >= CAST($7 AS BIGINT))
+    AND (CAST($8 AS BIGINT) = 0 OR created_at < CAST($8 AS BIGINT))
+ORDER BY id DESC
+LIMIT CAST($9 AS BIGINT)
+`
+
+type ListCurrentAssetsOfAppByTypeParams struct {
+	AppID         string
+	Type          string
+	Before        string
+	After         string
+	Status        string
+	Software      string
+	CreatedFrom   int64
+	CreatedBefore int64
+	MaxRows       int64
+}
+
+func (q *Queries) ListCurrentAssetsOfAppByType(ctx context.Context, arg ListCurrentAssetsOfAppByTypeParams) ([]Asset, error) {
+	rows, err := q.db.QueryContext(ctx, listCurrentAssetsOfAppByType,
+		arg.AppID,
+		arg.Type,
+		arg.Before,
+		arg.After,
+		arg.Status,
+		arg.Software,
+		arg.CreatedFrom,
+		arg.CreatedBefore,
+		arg.MaxRows,
+	)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []Asset
+	for rows.Next() {
+		var i Asset
+		if err := rows.Scan(
+			&i.ID,
+			&i.JobID,
+			&i.RoomID,
+			&i.SessionID,
+			&i.Type,
+			&i.Path,
+			&i.Size,
+			&i.Duration,
+			&i.Status,
+			&i.CreatedAt,
+			&i.StartedAt,
+			&i.Thumbnails,
+			&i.Metadata,
+			&i.ErrorKind,
+			&i.ErrorMessage,
+			&i.Version,
+			&i.Supersedes,
+			&i.Software,
+			&i.AssetKey,
+			&i.SupersededBy,
+			&i.AppID,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Close(); err != nil {
+		return nil, err
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const listCurrentAssetsOfRoomByStatus = `-- name: ListCurrentAssetsOfRoomByStatus :many
+SELECT id, job_id, room_id, session_id, type, path, size, duration, status, created_at, started_at, thumbnails, metadata, error_kind, error_message, version, supersedes, software, asset_key, superseded_by, app_id FROM assets
+WHERE superseded_by = '' AND room_id = $1 AND status = $2 AND id < $3 AND id > $4
+    AND (CAST($5 AS TEXT) = '' OR type = CAST($5 AS TEXT))
+    AND (CAST($6 AS TEXT) = '' OR software = CAST($6 AS TEXT))
+    AND (CAST($7 AS BIGINT) = 1 OR app_id = CAST($8 AS TEXT))
+    AND (CAST($9 AS BIGINT) = 0 OR created_at >= CAST($9 AS BIGINT))
+    AND (CAST($10 AS BIGINT) = 0 OR created_at < CAST($10 AS BIGINT))
+ORDER BY id DESC
+LIMIT CAST($11 AS BIGINT)
+`
+
+type ListCurrentAssetsOfRoomByStatusParams struct {
+	RoomID        string
+	Status        string
+	Before        string
+	After         string
+	Type          string
+	Software      string
+	AnyApp        int64
+	AppID         string
+	CreatedFrom   int64
+	CreatedBefore int64
+	MaxRows       int64
+}
+
+// Lists of current assets say so in the words of their partial indexes.
+func (q *Queries) ListCurrentAssetsOfRoomByStatus(ctx context.Context, arg ListCurrentAssetsOfRoomByStatusParams) ([]Asset, error) {
+	rows, err := q.db.QueryContext(ctx, listCurrentAssetsOfRoomByStatus,
+		arg.RoomID,
+		arg.Status,
+		arg.Before,
+		arg.After,
+		arg.Type,
+		arg.Software,
+		arg.AnyApp,
+		arg.AppID,
+		arg.CreatedFrom,
+		arg.CreatedBefore,
+		arg.MaxRows,
+	)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []Asset
+	for rows.Next() {
+		var i Asset
+		if err := rows.Scan(
+			&i.ID,
+			&i.JobID,
+			&i.RoomID,
+			&i.SessionID,
+			&i.Type,
+			&i.Path,
+			&i.Size,
+			&i.Duration,
+			&i.Status,
+			&i.CreatedAt,
+			&i.StartedAt,
+			&i.Thumbnails,
+			&i.Metadata,
+			&i.ErrorKind,
+			&i.ErrorMessage,
+			&i.Version,
+			&i.Supersedes,
+			&i.Software,
+			&i.AssetKey,
+			&i.SupersededBy,
+			&i.AppID,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Close(); err != nil {
+		return nil, err
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const listCurrentAssetsOfRoomByType = `-- name: ListCurrentAssetsOfRoomByType :many
+SELECT id, job_id, room_id, session_id, type, path, size, duration, status, created_at, started_at, thumbnails, metadata, error_kind, error_message, version, supersedes, software, asset_key, superseded_by, app_id FROM assets
+WHERE superseded_by = '' AND room_id = $1 AND type = $2 AND id < $3 AND id > $4
+    AND (CAST($5 AS TEXT) = '' OR status = CAST($5 AS TEXT))
+    AND (CAST($6 AS TEXT) = '' OR software = CAST($6 AS TEXT))
+    AND (CAST($7 AS BIGINT) = 1 OR app_id = CAST($8 AS TEXT))
+    AND (CAST($9 AS BIGINT) = 0 OR created_at >= CAST($9 AS BIGINT))
+    AND (CAST($10 AS BIGINT) = 0 OR created_at < CAST($10 AS BIGINT))
+ORDER BY id DESC
+LIMIT CAST($11 AS BIGINT)
+`
+
+type ListCurrentAssetsOfRoomByTypeParams struct {
+	RoomID        string
+	Type          string
+	Before        string
+	After         string
+	Status        string
+	Software      string
+	AnyApp        int64
+	AppID         string
+	CreatedFrom   int64
+	CreatedBefore int64
+	MaxRows       int64
+}
+
+func (q *Queries) ListCurrentAssetsOfRoomByType(ctx context.Context, arg ListCurrentAssetsOfRoomByTypeParams) ([]Asset, error) {
+	rows, err := q.db.QueryContext(ctx, listCurrentAssetsOfRoomByType,
+		arg.RoomID,
+		arg.Type,
+		arg.Before,
+		arg.After,
+		arg.Status,
+		arg.Software,
+		arg.AnyApp,
+		arg.AppID,
+		arg.CreatedFrom,
+		arg.CreatedBefore,
+		arg.MaxRows,
+	)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []Asset
+	for rows.Next() {
+		var i Asset
+		if err := rows.Scan(
+			&i.ID,
+			&i.JobID,
+			&i.RoomID,
+			&i.SessionID,
+			&i.Type,
+			&i.Path,
+			&i.Size,
+			&i.Duration,
+			&i.Status,
+			&i.CreatedAt,
+			&i.StartedAt,
+			&i.Thumbnails,
+			&i.Metadata,
+			&i.ErrorKind,
+			&i.ErrorMessage,
+			&i.Version,
+			&i.Supersedes,
+			&i.Software,
+			&i.AssetKey,
+			&i.SupersededBy,
+			&i.AppID,
 		); err != nil {
 			return nil, err
 		}

@@ -10,7 +10,7 @@ import (
 )
 
 const listJobs = `-- name: ListJobs :many
-SELECT id, capture_uri, capture_key, recording_id, room_id, session_id, template_id, source, state, stage, progress, attempts, created_at, updated_at, started_at, stopped_at, defects, error_kind, error_message, kind, parent_id, generation, options, result, queue, priority, cost_cpu, cost_memory, max_attempts, takeovers, fence, worker, claimed_at, heartbeat_at, run_at, cancel_requested, backfill_id, finished_at, ticket_id, ticket_at FROM jobs
+SELECT id, capture_uri, capture_key, recording_id, room_id, session_id, template_id, source, state, stage, progress, attempts, created_at, updated_at, started_at, stopped_at, defects, error_kind, error_message, kind, parent_id, generation, options, result, queue, priority, cost_cpu, cost_memory, max_attempts, takeovers, fence, worker, claimed_at, heartbeat_at, run_at, cancel_requested, backfill_id, finished_at, ticket_id, ticket_at, app_id FROM jobs
 WHERE id < $1
 ORDER BY id DESC
 LIMIT CAST($2 AS BIGINT)
@@ -66,6 +66,7 @@ func (q *Queries) ListJobs(ctx context.Context, before string, maxRows int64) ([
 			&i.FinishedAt,
 			&i.TicketID,
 			&i.TicketAt,
+			&i.AppID,
 		); err != nil {
 			return nil, err
 		}
@@ -81,14 +82,15 @@ func (q *Queries) ListJobs(ctx context.Context, before string, maxRows int64) ([
 }
 
 const listJobsByBackfill = `-- name: ListJobsByBackfill :many
-SELECT id, capture_uri, capture_key, recording_id, room_id, session_id, template_id, source, state, stage, progress, attempts, created_at, updated_at, started_at, stopped_at, defects, error_kind, error_message, kind, parent_id, generation, options, result, queue, priority, cost_cpu, cost_memory, max_attempts, takeovers, fence, worker, claimed_at, heartbeat_at, run_at, cancel_requested, backfill_id, finished_at, ticket_id, ticket_at FROM jobs
+SELECT id, capture_uri, capture_key, recording_id, room_id, session_id, template_id, source, state, stage, progress, attempts, created_at, updated_at, started_at, stopped_at, defects, error_kind, error_message, kind, parent_id, generation, options, result, queue, priority, cost_cpu, cost_memory, max_attempts, takeovers, fence, worker, claimed_at, heartbeat_at, run_at, cancel_requested, backfill_id, finished_at, ticket_id, ticket_at, app_id FROM jobs
 WHERE backfill_id <> '' AND backfill_id = $1 AND id < $2
     AND (CAST($3 AS TEXT) = '' OR room_id = CAST($3 AS TEXT))
     AND (CAST($4 AS TEXT) = '' OR kind = CAST($4 AS TEXT))
     AND (CAST($5 AS TEXT) = '' OR queue = CAST($5 AS TEXT))
     AND (CAST($6 AS TEXT) = '' OR state = CAST($6 AS TEXT))
+    AND (CAST($7 AS BIGINT) = 1 OR app_id = CAST($8 AS TEXT))
 ORDER BY id DESC
-LIMIT CAST($7 AS BIGINT)
+LIMIT CAST($9 AS BIGINT)
 `
 
 type ListJobsByBackfillParams struct {
@@ -98,6 +100,8 @@ type ListJobsByBackfillParams struct {
 	Kind       string
 	Queue      string
 	State      string
+	AnyApp     int64
+	AppID      string
 	MaxRows    int64
 }
 
@@ -109,6 +113,8 @@ func (q *Queries) ListJobsByBackfill(ctx context.Context, arg ListJobsByBackfill
 		arg.Kind,
 		arg.Queue,
 		arg.State,
+		arg.AnyApp,
+		arg.AppID,
 		arg.MaxRows,
 	)
 	if err != nil {
@@ -159,6 +165,7 @@ func (q *Queries) ListJobsByBackfill(ctx context.Context, arg ListJobsByBackfill
 			&i.FinishedAt,
 			&i.TicketID,
 			&i.TicketAt,
+			&i.AppID,
 		); err != nil {
 			return nil, err
 		}
@@ -174,7 +181,7 @@ func (q *Queries) ListJobsByBackfill(ctx context.Context, arg ListJobsByBackfill
 }
 
 const listJobsByKind = `-- name: ListJobsByKind :many
-SELECT id, capture_uri, capture_key, recording_id, room_id, session_id, template_id, source, state, stage, progress, attempts, created_at, updated_at, started_at, stopped_at, defects, error_kind, error_message, kind, parent_id, generation, options, result, queue, priority, cost_cpu, cost_memory, max_attempts, takeovers, fence, worker, claimed_at, heartbeat_at, run_at, cancel_requested, backfill_id, finished_at, ticket_id, ticket_at FROM jobs
+SELECT id, capture_uri, capture_key, recording_id, room_id, session_id, template_id, source, state, stage, progress, attempts, created_at, updated_at, started_at, stopped_at, defects, error_kind, error_message, kind, parent_id, generation, options, result, queue, priority, cost_cpu, cost_memory, max_attempts, takeovers, fence, worker, claimed_at, heartbeat_at, run_at, cancel_requested, backfill_id, finished_at, ticket_id, ticket_at, app_id FROM jobs
 WHERE kind = $1 AND id < $2
 ORDER BY id DESC
 LIMIT CAST($3 AS BIGINT)
@@ -236,6 +243,7 @@ func (q *Queries) ListJobsByKind(ctx context.Context, arg ListJobsByKindParams) 
 			&i.FinishedAt,
 			&i.TicketID,
 			&i.TicketAt,
+			&i.AppID,
 		); err != nil {
 			return nil, err
 		}
@@ -251,7 +259,7 @@ func (q *Queries) ListJobsByKind(ctx context.Context, arg ListJobsByKindParams) 
 }
 
 const listJobsByKindAndState = `-- name: ListJobsByKindAndState :many
-SELECT id, capture_uri, capture_key, recording_id, room_id, session_id, template_id, source, state, stage, progress, attempts, created_at, updated_at, started_at, stopped_at, defects, error_kind, error_message, kind, parent_id, generation, options, result, queue, priority, cost_cpu, cost_memory, max_attempts, takeovers, fence, worker, claimed_at, heartbeat_at, run_at, cancel_requested, backfill_id, finished_at, ticket_id, ticket_at FROM jobs
+SELECT id, capture_uri, capture_key, recording_id, room_id, session_id, template_id, source, state, stage, progress, attempts, created_at, updated_at, started_at, stopped_at, defects, error_kind, error_message, kind, parent_id, generation, options, result, queue, priority, cost_cpu, cost_memory, max_attempts, takeovers, fence, worker, claimed_at, heartbeat_at, run_at, cancel_requested, backfill_id, finished_at, ticket_id, ticket_at, app_id FROM jobs
 WHERE kind = $1 AND state = $2 AND id < $3
 ORDER BY id DESC
 LIMIT CAST($4 AS BIGINT)
@@ -319,6 +327,7 @@ func (q *Queries) ListJobsByKindAndState(ctx context.Context, arg ListJobsByKind
 			&i.FinishedAt,
 			&i.TicketID,
 			&i.TicketAt,
+			&i.AppID,
 		); err != nil {
 			return nil, err
 		}
@@ -334,15 +343,16 @@ func (q *Queries) ListJobsByKindAndState(ctx context.Context, arg ListJobsByKind
 }
 
 const listJobsByParent = `-- name: ListJobsByParent :many
-SELECT id, capture_uri, capture_key, recording_id, room_id, session_id, template_id, source, state, stage, progress, attempts, created_at, updated_at, started_at, stopped_at, defects, error_kind, error_message, kind, parent_id, generation, options, result, queue, priority, cost_cpu, cost_memory, max_attempts, takeovers, fence, worker, claimed_at, heartbeat_at, run_at, cancel_requested, backfill_id, finished_at, ticket_id, ticket_at FROM jobs
+SELECT id, capture_uri, capture_key, recording_id, room_id, session_id, template_id, source, state, stage, progress, attempts, created_at, updated_at, started_at, stopped_at, defects, error_kind, error_message, kind, parent_id, generation, options, result, queue, priority, cost_cpu, cost_memory, max_attempts, takeovers, fence, worker, claimed_at, heartbeat_at, run_at, cancel_requested, backfill_id, finished_at, ticket_id, ticket_at, app_id FROM jobs
 WHERE parent_id <> '' AND parent_id = $1 AND id < $2
     AND (CAST($3 AS TEXT) = '' OR room_id = CAST($3 AS TEXT))
     AND (CAST($4 AS TEXT) = '' OR kind = CAST($4 AS TEXT))
     AND (CAST($5 AS TEXT) = '' OR queue = CAST($5 AS TEXT))
     AND (CAST($6 AS TEXT) = '' OR state = CAST($6 AS TEXT))
     AND (CAST($7 AS TEXT) = '' OR backfill_id = CAST($7 AS TEXT))
+    AND (CAST($8 AS BIGINT) = 1 OR app_id = CAST($9 AS TEXT))
 ORDER BY id DESC
-LIMIT CAST($8 AS BIGINT)
+LIMIT CAST($10 AS BIGINT)
 `
 
 type ListJobsByParentParams struct {
@@ -353,6 +363,8 @@ type ListJobsByParentParams struct {
 	Queue      string
 	State      string
 	BackfillID string
+	AnyApp     int64
+	AppID      string
 	MaxRows    int64
 }
 
@@ -366,6 +378,8 @@ func (q *Queries) ListJobsByParent(ctx context.Context, arg ListJobsByParentPara
 		arg.Queue,
 		arg.State,
 		arg.BackfillID,
+		arg.AnyApp,
+		arg.AppID,
 		arg.MaxRows,
 	)
 	if err != nil {
@@ -416,6 +430,7 @@ func (q *Queries) ListJobsByParent(ctx context.Context, arg ListJobsByParentPara
 			&i.FinishedAt,
 			&i.TicketID,
 			&i.TicketAt,
+			&i.AppID,
 		); err != nil {
 			return nil, err
 		}
@@ -431,7 +446,7 @@ func (q *Queries) ListJobsByParent(ctx context.Context, arg ListJobsByParentPara
 }
 
 const listJobsByQueue = `-- name: ListJobsByQueue :many
-SELECT id, capture_uri, capture_key, recording_id, room_id, session_id, template_id, source, state, stage, progress, attempts, created_at, updated_at, started_at, stopped_at, defects, error_kind, error_message, kind, parent_id, generation, options, result, queue, priority, cost_cpu, cost_memory, max_attempts, takeovers, fence, worker, claimed_at, heartbeat_at, run_at, cancel_requested, backfill_id, finished_at, ticket_id, ticket_at FROM jobs
+SELECT id, capture_uri, capture_key, recording_id, room_id, session_id, template_id, source, state, stage, progress, attempts, created_at, updated_at, started_at, stopped_at, defects, error_kind, error_message, kind, parent_id, generation, options, result, queue, priority, cost_cpu, cost_memory, max_attempts, takeovers, fence, worker, claimed_at, heartbeat_at, run_at, cancel_requested, backfill_id, finished_at, ticket_id, ticket_at, app_id FROM jobs
 WHERE queue = $1 AND id < $2
     AND (CAST($3 AS TEXT) = '' OR kind = CAST($3 AS TEXT))
 ORDER BY id DESC
@@ -500,6 +515,7 @@ func (q *Queries) ListJobsByQueue(ctx context.Context, arg ListJobsByQueueParams
 			&i.FinishedAt,
 			&i.TicketID,
 			&i.TicketAt,
+			&i.AppID,
 		); err != nil {
 			return nil, err
 		}
@@ -515,7 +531,7 @@ func (q *Queries) ListJobsByQueue(ctx context.Context, arg ListJobsByQueueParams
 }
 
 const listJobsByQueueAndState = `-- name: ListJobsByQueueAndState :many
-SELECT id, capture_uri, capture_key, recording_id, room_id, session_id, template_id, source, state, stage, progress, attempts, created_at, updated_at, started_at, stopped_at, defects, error_kind, error_message, kind, parent_id, generation, options, result, queue, priority, cost_cpu, cost_memory, max_attempts, takeovers, fence, worker, claimed_at, heartbeat_at, run_at, cancel_requested, backfill_id, finished_at, ticket_id, ticket_at FROM jobs
+SELECT id, capture_uri, capture_key, recording_id, room_id, session_id, template_id, source, state, stage, progress, attempts, created_at, updated_at, started_at, stopped_at, defects, error_kind, error_message, kind, parent_id, generation, options, result, queue, priority, cost_cpu, cost_memory, max_attempts, takeovers, fence, worker, claimed_at, heartbeat_at, run_at, cancel_requested, backfill_id, finished_at, ticket_id, ticket_at, app_id FROM jobs
 WHERE queue = $1 AND state = $2 AND id < $3
     AND (CAST($4 AS TEXT) = '' OR kind = CAST($4 AS TEXT))
 ORDER BY id DESC
@@ -586,6 +602,7 @@ func (q *Queries) ListJobsByQueueAndState(ctx context.Context, arg ListJobsByQue
 			&i.FinishedAt,
 			&i.TicketID,
 			&i.TicketAt,
+			&i.AppID,
 		); err != nil {
 			return nil, err
 		}
@@ -601,13 +618,14 @@ func (q *Queries) ListJobsByQueueAndState(ctx context.Context, arg ListJobsByQue
 }
 
 const listJobsByRoom = `-- name: ListJobsByRoom :many
-SELECT id, capture_uri, capture_key, recording_id, room_id, session_id, template_id, source, state, stage, progress, attempts, created_at, updated_at, started_at, stopped_at, defects, error_kind, error_message, kind, parent_id, generation, options, result, queue, priority, cost_cpu, cost_memory, max_attempts, takeovers, fence, worker, claimed_at, heartbeat_at, run_at, cancel_requested, backfill_id, finished_at, ticket_id, ticket_at FROM jobs
+SELECT id, capture_uri, capture_key, recording_id, room_id, session_id, template_id, source, state, stage, progress, attempts, created_at, updated_at, started_at, stopped_at, defects, error_kind, error_message, kind, parent_id, generation, options, result, queue, priority, cost_cpu, cost_memory, max_attempts, takeovers, fence, worker, claimed_at, heartbeat_at, run_at, cancel_requested, backfill_id, finished_at, ticket_id, ticket_at, app_id FROM jobs
 WHERE room_id = $1 AND id < $2
     AND (CAST($3 AS TEXT) = '' OR kind = CAST($3 AS TEXT))
     AND (CAST($4 AS TEXT) = '' OR queue = CAST($4 AS TEXT))
     AND (CAST($5 AS TEXT) = '' OR state = CAST($5 AS TEXT))
+    AND (CAST($6 AS BIGINT) = 1 OR app_id = CAST($7 AS TEXT))
 ORDER BY id DESC
-LIMIT CAST($6 AS BIGINT)
+LIMIT CAST($8 AS BIGINT)
 `
 
 type ListJobsByRoomParams struct {
@@ -616,6 +634,8 @@ type ListJobsByRoomParams struct {
 	Kind    string
 	Queue   string
 	State   string
+	AnyApp  int64
+	AppID   string
 	MaxRows int64
 }
 
@@ -626,6 +646,8 @@ func (q *Queries) ListJobsByRoom(ctx context.Context, arg ListJobsByRoomParams) 
 		arg.Kind,
 		arg.Queue,
 		arg.State,
+		arg.AnyApp,
+		arg.AppID,
 		arg.MaxRows,
 	)
 	if err != nil {
@@ -676,6 +698,7 @@ func (q *Queries) ListJobsByRoom(ctx context.Context, arg ListJobsByRoomParams) 
 			&i.FinishedAt,
 			&i.TicketID,
 			&i.TicketAt,
+			&i.AppID,
 		); err != nil {
 			return nil, err
 		}
@@ -691,7 +714,7 @@ func (q *Queries) ListJobsByRoom(ctx context.Context, arg ListJobsByRoomParams) 
 }
 
 const listJobsByState = `-- name: ListJobsByState :many
-SELECT id, capture_uri, capture_key, recording_id, room_id, session_id, template_id, source, state, stage, progress, attempts, created_at, updated_at, started_at, stopped_at, defects, error_kind, error_message, kind, parent_id, generation, options, result, queue, priority, cost_cpu, cost_memory, max_attempts, takeovers, fence, worker, claimed_at, heartbeat_at, run_at, cancel_requested, backfill_id, finished_at, ticket_id, ticket_at FROM jobs
+SELECT id, capture_uri, capture_key, recording_id, room_id, session_id, template_id, source, state, stage, progress, attempts, created_at, updated_at, started_at, stopped_at, defects, error_kind, error_message, kind, parent_id, generation, options, result, queue, priority, cost_cpu, cost_memory, max_attempts, takeovers, fence, worker, claimed_at, heartbeat_at, run_at, cancel_requested, backfill_id, finished_at, ticket_id, ticket_at, app_id FROM jobs
 WHERE state = $1 AND id < $2
 ORDER BY id DESC
 LIMIT CAST($3 AS BIGINT)
@@ -753,6 +776,542 @@ func (q *Queries) ListJobsByState(ctx context.Context, arg ListJobsByStateParams
 			&i.FinishedAt,
 			&i.TicketID,
 			&i.TicketAt,
+			&i.AppID,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Close(); err != nil {
+		return nil, err
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const listJobsOfApp = `-- name: ListJobsOfApp :many
+SELECT id, capture_uri, capture_key, recording_id, room_id, session_id, template_id, source, state, stage, progress, attempts, created_at, updated_at, started_at, stopped_at, defects, error_kind, error_message, kind, parent_id, generation, options, result, queue, priority, cost_cpu, cost_memory, max_attempts, takeovers, fence, worker, claimed_at, heartbeat_at, run_at, cancel_requested, backfill_id, finished_at, ticket_id, ticket_at, app_id FROM jobs
+WHERE app_id = $1 AND id < $2
+    AND (CAST($3 AS TEXT) = '' OR kind = CAST($3 AS TEXT))
+    AND (CAST($4 AS TEXT) = '' OR queue = CAST($4 AS TEXT))
+ORDER BY id DESC
+LIMIT CAST($5 AS BIGINT)
+`
+
+type ListJobsOfAppParams struct {
+	AppID   string
+	Before  string
+	Kind    string
+	Queue   string
+	MaxRows int64
+}
+
+func (q *Queries) ListJobsOfApp(ctx context.Context, arg ListJobsOfAppParams) ([]Job, error) {
+	rows, err := q.db.QueryContext(ctx, listJobsOfApp,
+		arg.AppID,
+		arg.Before,
+		arg.Kind,
+		arg.Queue,
+		arg.MaxRows,
+	)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []Job
+	for rows.Next() {
+		var i Job
+		if err := rows.Scan(
+			&i.ID,
+			&i.CaptureURI,
+			&i.CaptureKey,
+			&i.RecordingID,
+			&i.RoomID,
+			&i.SessionID,
+			&i.TemplateID,
+			&i.Source,
+			&i.State,
+			&i.Stage,
+			&i.Progress,
+			&i.Attempts,
+			&i.CreatedAt,
+			&i.UpdatedAt,
+			&i.StartedAt,
+			&i.StoppedAt,
+			&i.Defects,
+			&i.ErrorKind,
+			&i.ErrorMessage,
+			&i.Kind,
+			&i.ParentID,
+			&i.Generation,
+			&i.Options,
+			&i.Result,
+			&i.Queue,
+			&i.Priority,
+			&i.CostCPU,
+			&i.CostMemory,
+			&i.MaxAttempts,
+			&i.Takeovers,
+			&i.Fence,
+			&i.Worker,
+			&i.ClaimedAt,
+			&i.HeartbeatAt,
+			&i.RunAt,
+			&i.CancelRequested,
+			&i.BackfillID,
+			&i.FinishedAt,
+			&i.TicketID,
+			&i.TicketAt,
+			&i.AppID,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Close(); err != nil {
+		return nil, err
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const listJobsOfAppByState = `-- name: ListJobsOfAppByState :many
+SELECT id, capture_uri, capture_key, recording_id, room_id, session_id, template_id, source, state, stage, progress, attempts, created_at, updated_at, started_at, stopped_at, defects, error_kind, error_message, kind, parent_id, generation, options, result, queue, priority, cost_cpu, cost_memory, max_attempts, takeovers, fence, worker, claimed_at, heartbeat_at, run_at, cancel_requested, backfill_id, finished_at, ticket_id, ticket_at, app_id FROM jobs
+WHERE app_id = $1 AND state = $2 AND id < $3
+    AND (CAST($4 AS TEXT) = '' OR kind = CAST($4 AS TEXT))
+    AND (CAST($5 AS TEXT) = '' OR queue = CAST($5 AS TEXT))
+ORDER BY id DESC
+LIMIT CAST($6 AS BIGINT)
+`
+
+type ListJobsOfAppByStateParams struct {
+	AppID   string
+	State   string
+	Before  string
+	Kind    string
+	Queue   string
+	MaxRows int64
+}
+
+func (q *Queries) ListJobsOfAppByState(ctx context.Context, arg ListJobsOfAppByStateParams) ([]Job, error) {
+	rows, err := q.db.QueryContext(ctx, listJobsOfAppByState,
+		arg.AppID,
+		arg.State,
+		arg.Before,
+		arg.Kind,
+		arg.Queue,
+		arg.MaxRows,
+	)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []Job
+	for rows.Next() {
+		var i Job
+		if err := rows.Scan(
+			&i.ID,
+			&i.CaptureURI,
+			&i.CaptureKey,
+			&i.RecordingID,
+			&i.RoomID,
+			&i.SessionID,
+			&i.TemplateID,
+			&i.Source,
+			&i.State,
+			&i.Stage,
+			&i.Progress,
+			&i.Attempts,
+			&i.CreatedAt,
+			&i.UpdatedAt,
+			&i.StartedAt,
+			&i.StoppedAt,
+			&i.Defects,
+			&i.ErrorKind,
+			&i.ErrorMessage,
+			&i.Kind,
+			&i.ParentID,
+			&i.Generation,
+			&i.Options,
+			&i.Result,
+			&i.Queue,
+			&i.Priority,
+			&i.CostCPU,
+			&i.CostMemory,
+			&i.MaxAttempts,
+			&i.Takeovers,
+			&i.Fence,
+			&i.Worker,
+			&i.ClaimedAt,
+			&i.HeartbeatAt,
+			&i.RunAt,
+			&i.CancelRequested,
+			&i.BackfillID,
+			&i.FinishedAt,
+			&i.TicketID,
+			&i.TicketAt,
+			&i.AppID,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Close(); err != nil {
+		return nil, err
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const listLiveStreams = `-- name: ListLiveStreams :many
+SELECT id, capture_uri, capture_key, recording_id, room_id, session_id, template_id, source, state, stage, progress, attempts, created_at, updated_at, started_at, stopped_at, defects, error_kind, error_message, kind, parent_id, generation, options, result, queue, priority, cost_cpu, cost_memory, max_attempts, takeovers, fence, worker, claimed_at, heartbeat_at, run_at, cancel_requested, backfill_id, finished_at, ticket_id, ticket_at, app_id FROM jobs
+WHERE kind = 'capture' AND generation = 0 AND source = 'live-stream' AND app_id = $1 AND state = $2 AND id < $3
+ORDER BY id DESC
+LIMIT CAST($4 AS BIGINT)
+`
+
+type ListLiveStreamsParams struct {
+	AppID   string
+	State   string
+	Before  string
+	MaxRows int64
+}
+
+func (q *Queries) ListLiveStreams(ctx context.Context, arg ListLiveStreamsParams) ([]Job, error) {
+	rows, err := q.db.QueryContext(ctx, listLiveStreams,
+		arg.AppID,
+		arg.State,
+		arg.Before,
+		arg.MaxRows,
+	)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []Job
+	for rows.Next() {
+		var i Job
+		if err := rows.Scan(
+			&i.ID,
+			&i.CaptureURI,
+			&i.CaptureKey,
+			&i.RecordingID,
+			&i.RoomID,
+			&i.SessionID,
+			&i.TemplateID,
+			&i.Source,
+			&i.State,
+			&i.Stage,
+			&i.Progress,
+			&i.Attempts,
+			&i.CreatedAt,
+			&i.UpdatedAt,
+			&i.StartedAt,
+			&i.StoppedAt,
+			&i.Defects,
+			&i.ErrorKind,
+			&i.ErrorMessage,
+			&i.Kind,
+			&i.ParentID,
+			&i.Generation,
+			&i.Options,
+			&i.Result,
+			&i.Queue,
+			&i.Priority,
+			&i.CostCPU,
+			&i.CostMemory,
+			&i.MaxAttempts,
+			&i.Takeovers,
+			&i.Fence,
+			&i.Worker,
+			&i.ClaimedAt,
+			&i.HeartbeatAt,
+			&i.RunAt,
+			&i.CancelRequested,
+			&i.BackfillID,
+			&i.FinishedAt,
+			&i.TicketID,
+			&i.TicketAt,
+			&i.AppID,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Close(); err != nil {
+		return nil, err
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const listRecordings = `-- name: ListRecordings :many
+SELECT id, capture_uri, capture_key, recording_id, room_id, session_id, template_id, source, state, stage, progress, attempts, created_at, updated_at, started_at, stopped_at, defects, error_kind, error_message, kind, parent_id, generation, options, result, queue, priority, cost_cpu, cost_memory, max_attempts, takeovers, fence, worker, claimed_at, heartbeat_at, run_at, cancel_requested, backfill_id, finished_at, ticket_id, ticket_at, app_id FROM jobs
+WHERE kind = 'capture' AND generation = 0 AND source <> 'live-stream' AND app_id = $1 AND state = $2 AND id < $3
+ORDER BY id DESC
+LIMIT CAST($4 AS BIGINT)
+`
+
+type ListRecordingsParams struct {
+	AppID   string
+	State   string
+	Before  string
+	MaxRows int64
+}
+
+// Of one state: the store merges the lists of several.
+func (q *Queries) ListRecordings(ctx context.Context, arg ListRecordingsParams) ([]Job, error) {
+	rows, err := q.db.QueryContext(ctx, listRecordings,
+		arg.AppID,
+		arg.State,
+		arg.Before,
+		arg.MaxRows,
+	)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []Job
+	for rows.Next() {
+		var i Job
+		if err := rows.Scan(
+			&i.ID,
+			&i.CaptureURI,
+			&i.CaptureKey,
+			&i.RecordingID,
+			&i.RoomID,
+			&i.SessionID,
+			&i.TemplateID,
+			&i.Source,
+			&i.State,
+			&i.Stage,
+			&i.Progress,
+			&i.Attempts,
+			&i.CreatedAt,
+			&i.UpdatedAt,
+			&i.StartedAt,
+			&i.StoppedAt,
+			&i.Defects,
+			&i.ErrorKind,
+			&i.ErrorMessage,
+			&i.Kind,
+			&i.ParentID,
+			&i.Generation,
+			&i.Options,
+			&i.Result,
+			&i.Queue,
+			&i.Priority,
+			&i.CostCPU,
+			&i.CostMemory,
+			&i.MaxAttempts,
+			&i.Takeovers,
+			&i.Fence,
+			&i.Worker,
+			&i.ClaimedAt,
+			&i.HeartbeatAt,
+			&i.RunAt,
+			&i.CancelRequested,
+			&i.BackfillID,
+			&i.FinishedAt,
+			&i.TicketID,
+			&i.TicketAt,
+			&i.AppID,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Close(); err != nil {
+		return nil, err
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const listRecordingsByRoom = `-- name: ListRecordingsByRoom :many
+SELECT id, capture_uri, capture_key, recording_id, room_id, session_id, template_id, source, state, stage, progress, attempts, created_at, updated_at, started_at, stopped_at, defects, error_kind, error_message, kind, parent_id, generation, options, result, queue, priority, cost_cpu, cost_memory, max_attempts, takeovers, fence, worker, claimed_at, heartbeat_at, run_at, cancel_requested, backfill_id, finished_at, ticket_id, ticket_at, app_id FROM jobs
+WHERE kind = 'capture' AND generation = 0 AND room_id = $1 AND id < $2
+    AND app_id = CAST($3 AS TEXT)
+    AND (CAST($4 AS BIGINT) = 1 AND source = 'live-stream' OR CAST($4 AS BIGINT) = 0 AND source <> 'live-stream')
+    AND (CAST($5 AS TEXT) = '' OR session_id = CAST($5 AS TEXT))
+    AND (CAST($6 AS TEXT) = '' OR state = CAST($6 AS TEXT))
+ORDER BY id DESC
+LIMIT CAST($7 AS BIGINT)
+`
+
+type ListRecordingsByRoomParams struct {
+	RoomID    string
+	Before    string
+	AppID     string
+	Live      int64
+	SessionID string
+	State     string
+	MaxRows   int64
+}
+
+func (q *Queries) ListRecordingsByRoom(ctx context.Context, arg ListRecordingsByRoomParams) ([]Job, error) {
+	rows, err := q.db.QueryContext(ctx, listRecordingsByRoom,
+		arg.RoomID,
+		arg.Before,
+		arg.AppID,
+		arg.Live,
+		arg.SessionID,
+		arg.State,
+		arg.MaxRows,
+	)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []Job
+	for rows.Next() {
+		var i Job
+		if err := rows.Scan(
+			&i.ID,
+			&i.CaptureURI,
+			&i.CaptureKey,
+			&i.RecordingID,
+			&i.RoomID,
+			&i.SessionID,
+			&i.TemplateID,
+			&i.Source,
+			&i.State,
+			&i.Stage,
+			&i.Progress,
+			&i.Attempts,
+			&i.CreatedAt,
+			&i.UpdatedAt,
+			&i.StartedAt,
+			&i.StoppedAt,
+			&i.Defects,
+			&i.ErrorKind,
+			&i.ErrorMessage,
+			&i.Kind,
+			&i.ParentID,
+			&i.Generation,
+			&i.Options,
+			&i.Result,
+			&i.Queue,
+			&i.Priority,
+			&i.CostCPU,
+			&i.CostMemory,
+			&i.MaxAttempts,
+			&i.Takeovers,
+			&i.Fence,
+			&i.Worker,
+			&i.ClaimedAt,
+			&i.HeartbeatAt,
+			&i.RunAt,
+			&i.CancelRequested,
+			&i.BackfillID,
+			&i.FinishedAt,
+			&i.TicketID,
+			&i.TicketAt,
+			&i.AppID,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Close(); err != nil {
+		return nil, err
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const listRecordingsBySession = `-- name: ListRecordingsBySession :many
+SELECT id, capture_uri, capture_key, recording_id, room_id, session_id, template_id, source, state, stage, progress, attempts, created_at, updated_at, started_at, stopped_at, defects, error_kind, error_message, kind, parent_id, generation, options, result, queue, priority, cost_cpu, cost_memory, max_attempts, takeovers, fence, worker, claimed_at, heartbeat_at, run_at, cancel_requested, backfill_id, finished_at, ticket_id, ticket_at, app_id FROM jobs
+WHERE kind = 'capture' AND generation = 0 AND session_id = $1 AND id < $2
+    AND app_id = CAST($3 AS TEXT)
+    AND (CAST($4 AS BIGINT) = 1 AND source = 'live-stream' OR CAST($4 AS BIGINT) = 0 AND source <> 'live-stream')
+    AND (CAST($5 AS TEXT) = '' OR room_id = CAST($5 AS TEXT))
+    AND (CAST($6 AS TEXT) = '' OR state = CAST($6 AS TEXT))
+ORDER BY id DESC
+LIMIT CAST($7 AS BIGINT)
+`
+
+type ListRecordingsBySessionParams struct {
+	SessionID string
+	Before    string
+	AppID     string
+	Live      int64
+	RoomID    string
+	State     string
+	MaxRows   int64
+}
+
+func (q *Queries) ListRecordingsBySession(ctx context.Context, arg ListRecordingsBySessionParams) ([]Job, error) {
+	rows, err := q.db.QueryContext(ctx, listRecordingsBySession,
+		arg.SessionID,
+		arg.Before,
+		arg.AppID,
+		arg.Live,
+		arg.RoomID,
+		arg.State,
+		arg.MaxRows,
+	)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []Job
+	for rows.Next() {
+		var i Job
+		if err := rows.Scan(
+			&i.ID,
+			&i.CaptureURI,
+			&i.CaptureKey,
+			&i.RecordingID,
+			&i.RoomID,
+			&i.SessionID,
+			&i.TemplateID,
+			&i.Source,
+			&i.State,
+			&i.Stage,
+			&i.Progress,
+			&i.Attempts,
+			&i.CreatedAt,
+			&i.UpdatedAt,
+			&i.StartedAt,
+			&i.StoppedAt,
+			&i.Defects,
+			&i.ErrorKind,
+			&i.ErrorMessage,
+			&i.Kind,
+			&i.ParentID,
+			&i.Generation,
+			&i.Options,
+			&i.Result,
+			&i.Queue,
+			&i.Priority,
+			&i.CostCPU,
+			&i.CostMemory,
+			&i.MaxAttempts,
+			&i.Takeovers,
+			&i.Fence,
+			&i.Worker,
+			&i.ClaimedAt,
+			&i.HeartbeatAt,
+			&i.RunAt,
+			&i.CancelRequested,
+			&i.BackfillID,
+			&i.FinishedAt,
+			&i.TicketID,
+			&i.TicketAt,
+			&i.AppID,
 		); err != nil {
 			return nil, err
 		}

@@ -4,6 +4,14 @@
 
 package sqlc
 
+type AccessKey struct {
+	AccessKey string
+	AppID     string
+	Secret    string
+	CreatedAt int64
+	RevokedAt int64
+}
+
 type Asset struct {
 	ID           string
 	JobID        string
@@ -25,6 +33,7 @@ type Asset struct {
 	Software     string
 	AssetKey     string
 	SupersededBy string
+	AppID        string
 }
 
 type Attempt struct {
@@ -57,6 +66,41 @@ type BackfillItem struct {
 	JobID      string
 	State      string
 	Reason     string
+}
+
+type Delivery struct {
+	ID          string
+	Endpoint    string
+	EventID     string
+	Subject     string
+	Type        string
+	Lane        string
+	EventAt     int64
+	Number      int64
+	JobID       string
+	AssetID     string
+	Payload     string
+	State       string
+	Attempts    int64
+	Claim       int64
+	RunAt       int64
+	Replay      int64
+	Status      int64
+	Error       string
+	CreatedAt   int64
+	UpdatedAt   int64
+	DeliveredAt int64
+}
+
+type Event struct {
+	ID           string
+	JobID        string
+	CaptureKey   string
+	State        string
+	Stage        string
+	ErrorKind    string
+	ErrorMessage string
+	CreatedAt    int64
 }
 
 type Job struct {
@@ -100,6 +144,7 @@ type Job struct {
 	FinishedAt      int64
 	TicketID        string
 	TicketAt        int64
+	AppID           string
 }
 
 type Lease struct {
@@ -122,4 +167,20 @@ type Place struct {
 	Fence    int64
 	AssetKey string
 	AssetID  string
+}
+
+type Request struct {
+	AppID      string
+	RequestKey string
+	Digest     string
+	Holder     string
+	CreatedAt  int64
+	Status     int64
+	Body       string
+}
+
+type Room struct {
+	RoomID    string
+	AppID     string
+	CreatedAt int64
 }
