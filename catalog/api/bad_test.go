@@ -47,7 +47,7 @@ func (w *world) quiet(t *testing.T, secrets ...string) {
 	t.Helper()
 	log := w.log.String()
 	require.NotEmpty(t, log)
-	for _, s := range append(secrets, linkSecret, fileSecret, "Bearer", "sig=") {
+	for _, s := range append(secrets, linkSecret, fileSecret, "Bearer", "&s=") {
 		require.NotContains(t, log, s)
 	}
 }

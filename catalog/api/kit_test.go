@@ -26,6 +26,7 @@ import (
 	"rushes/catalog/api"
 	"rushes/catalog/blob"
 	"rushes/catalog/blob/dir"
+	"rushes/catalog/blob/signed"
 	"rushes/catalog/sqlstore"
 )
 
@@ -77,12 +78,16 @@ func newWorld(t testing.TB, change ...func(*api.Config)) *world {
 	handler := &latest{}
 	w.server = httptest.NewServer(handler)
 	t.Cleanup(w.server.Close)
-	files := &fileServer{world: w}
+	files, err := signed.New(signed.Config{
+		BaseURL: w.server.URL + "/v2/files", Now: w.clock,
+		Keys: []signed.Key{{ID: "1", Secret: catalog.Secret(fileSecret).Reveal}},
+	})
+	require.NoError(t, err)
 	w.config = api.Config{
 		Catalog: w.catalog, Actions: w.actions, Keys: w.keys, Idempotency: w.once,
 		Objects: w.objects, Presigner: files,
 		PublicURL: w.server.URL, LinkKeys: []catalog.Secret{linkSecret},
-		Files: files, FilesPath: "/v2/files/",
+		Files: signed.NewHandler(files, w.objects, nil), FilesPath: "/v2/files/",
 		Rate: 1e6, Burst: 1e6,
 		Log: slog.New(slog.NewJSONHandler(w.log, nil)), Now: w.clock,
 	}
@@ -91,7 +96,7 @@ func newWorld(t testing.TB, change ...func(*api.Config)) *world {
 	}
 	t.Cleanup(func() {
 		// Whatever a test does: no secret, token or signature gets into the log.
-		for _, s := range []string{linkSecret, fileSecret, "secret of the", "Bearer", "eyJ", "sig="} {
+		for _, s := range []string{linkSecret, fileSecret, "secret of the", "Bearer", "eyJ", "&s="} {
 			require.NotContains(t, w.log.String(), s)
 		}
 	})
@@ -273,5 +278,9 @@ func (w *world) do(r *http.Request) answer {
 	defer res.Body.Close() //nolint:errcheck // read only
 	body, err := io.ReadAll(res.Body)
 	require.NoError(w.t, err)
-	return answer{status: res.StatusCode, header: res.Header, body: body}
+	a := answer{status: res.StatusCode, header: res.Header, body: body}
+	if strings.HasPrefix(r.URL.String(), w.server.URL) && !strings.HasPrefix(r.URL.Path, "/v2/files/") {
+		fits(w.t, r.Method, r.URL.EscapedPath(), a)
+	}
+	return a
 }

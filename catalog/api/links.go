@@ -33,7 +33,8 @@ func (a *API) registerLinks(api huma.API) {
 	register(a, api, operation(api, http.MethodGet, assetsPath+"/{id}/presigned-url", "get-presigned-url",
 		"Get an address of an asset's bytes", assetsTag, http.StatusBadRequest, http.StatusForbidden, http.StatusNotFound), a.link)
 	a.mux.HandleFunc("GET "+vodPath+"{token}/{path...}", a.playlist)
-	responses := errorResponses(api, http.StatusForbidden, http.StatusNotFound)
+	responses := errorResponses(api, http.StatusForbidden, http.StatusNotFound,
+		http.StatusInternalServerError, http.StatusServiceUnavailable)
 	responses["200"] = &huma.Response{Description: "OK", Content: map[string]*huma.MediaType{playlistType: {}}}
 	text := &huma.Schema{Type: huma.TypeString}
 	api.OpenAPI().AddOperation(&huma.Operation{

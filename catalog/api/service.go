@@ -35,7 +35,8 @@ func (a *API) registerService(api huma.API) {
 		w.Header().Set("Content-Type", "application/json")
 		_, _ = w.Write(a.spec)
 	})
-	text := map[string]*huma.Response{"200": {Description: "OK", Content: map[string]*huma.MediaType{"text/plain": {}}}}
+	text := errorResponses(api, http.StatusNotFound)
+	text["200"] = &huma.Response{Description: "OK", Content: map[string]*huma.MediaType{"text/plain": {}}}
 	description := map[string]*huma.Response{"200": {Description: "OK", Content: map[string]*huma.MediaType{"application/json": {}}}}
 	api.OpenAPI().AddOperation(&huma.Operation{OperationID: "metrics", Method: http.MethodGet, Path: "/metrics",
 		Summary: "Metrics for Prometheus", Tags: []string{serviceTag}, Responses: text})

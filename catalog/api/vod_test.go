@@ -182,7 +182,7 @@ func TestVODLinkAlterations(t *testing.T) {
 	require.Equal(t, http.StatusOK, w.call("GET", file, "", "").status)
 	for _, swap := range [][2]string{
 		{"init.mp4", "1.m4s"}, {"init.mp4", "../audio/init.mp4"}, {"init.mp4", "..%2faudio%2finit.mp4"}, {"init.mp4", "/init.mp4"},
-		{"/audio/", "/video/../audio/"}, {"/hls/", "/../hls/"}, {"/hls/", "//hls/"}, {"expires=", "expires=9"}, {"&sig=", "&sig=A"}, {"init.mp4", "init.mp4/"},
+		{"/audio/", "/video/../audio/"}, {"/hls/", "/../hls/"}, {"/hls/", "//hls/"}, {"?e=", "?e=9"}, {"&s=", "&s=A"}, {"&i=1", ""}, {"&k=1", "&k=2"}, {"init.mp4", "init.mp4/"},
 	} {
 		other := strings.Replace(file, swap[0], swap[1], 1)
 		require.NotEqual(t, file, other)
