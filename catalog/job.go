@@ -87,6 +87,9 @@ type Job struct {
 	// Generation counts how often the capture was given to be made again: 0 is
 	// the first making.
 	Generation int `json:"generation,omitempty"`
+	// AppID is the id of the app that the job, and what it makes, belongs to; ""
+	// is the app of whatever is queued without one.
+	AppID string `json:"app_id,omitempty"`
 	// RecordingID is the job_id that the recorder gave, or "".
 	RecordingID string `json:"recording_id,omitempty"`
 	// RoomID is the recorder's id of the room.

@@ -174,6 +174,11 @@ func (t tx) insertAsset(ctx context.Context, a catalog.Asset) (catalog.Asset, er
 	if err != nil {
 		return catalog.Asset{}, err
 	}
+	job, err := t.JobByID(ctx, a.JobID)
+	if err != nil {
+		return catalog.Asset{}, lookupError("job", a.JobID, err)
+	}
+	row.AppID = job.AppID
 	if err := t.InsertAsset(ctx, sqlc.InsertAssetParams(row)); err != nil {
 		return catalog.Asset{}, fmt.Errorf("insert asset %q: %w", a.Key, err)
 	}

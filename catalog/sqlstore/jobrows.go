@@ -37,7 +37,7 @@ func (t tx) newJobRow(j catalog.Job) (sqlc.InsertJobParams, error) {
 		Options: string(j.Options), Queue: string(cmp.Or(j.Queue, queue)), Priority: int64(j.Priority),
 		CostCPU: int64(j.Cost.CPU), CostMemory: j.Cost.Memory,
 		MaxAttempts: int64(cmp.Or(j.MaxAttempts, catalog.DefaultMaxAttempts)),
-		RunAt:       max(micros(j.RunAt), t.now), BackfillID: j.BackfillID,
+		RunAt:       max(micros(j.RunAt), t.now), BackfillID: j.BackfillID, AppID: j.AppID,
 	}, nil
 }
 
@@ -52,7 +52,7 @@ func jobFromRow(r sqlc.Job) (catalog.Job, error) {
 		State: catalog.JobState(r.State), Stage: r.Stage, Progress: int(r.Progress),
 		Attempts: int(r.Attempts), MaxAttempts: int(r.MaxAttempts), Takeovers: int(r.Takeovers),
 		Fence: r.Fence, Worker: r.Worker, HeartbeatAt: fromMicros(r.HeartbeatAt), RunAt: fromMicros(r.RunAt),
-		CancelRequested: r.CancelRequested != 0, BackfillID: r.BackfillID,
+		CancelRequested: r.CancelRequested != 0, BackfillID: r.BackfillID, AppID: r.AppID,
 		CreatedAt: fromMicros(r.CreatedAt), UpdatedAt: fromMicros(r.UpdatedAt), FinishedAt: fromMicros(r.FinishedAt),
 		StartedAt: fromMicros(r.StartedAt), StoppedAt: fromMicros(r.StoppedAt),
 		Error: joinError(r.ErrorKind, r.ErrorMessage),

@@ -17,6 +17,12 @@ const (
 	idSlack = time.Hour
 )
 
+// appFilter is whose assets or jobs are listed.
+type appFilter struct {
+	any int64 // 1: everybody's
+	id  string
+}
+
 // ListAssets returns a page of the assets that the filter chooses, newest
 // first. The id of the last one is the next page's Filter.After; a page
 // shorter than its limit is the last one. Pages stay right while assets are
@@ -24,10 +30,19 @@ const (
 // was given and is more than an hour from their registration are not found by
 // From and Before.
 func (s *Store) ListAssets(ctx context.Context, f catalog.Filter) ([]catalog.Asset, error) {
+	return s.listAssets(ctx, appFilter{any: 1}, f)
+}
+
+// ListAssetsOfApp is ListAssets for the assets of the app's jobs.
+func (s *Store) ListAssetsOfApp(ctx context.Context, app string, f catalog.Filter) ([]catalog.Asset, error) {
+	return s.listAssets(ctx, appFilter{id: app}, f)
+}
+
+func (s *Store) listAssets(ctx context.Context, app appFilter, f catalog.Filter) ([]catalog.Asset, error) {
 	if err := checkPage(f.After, &f.Limit); err != nil {
 		return nil, fmt.Errorf("list assets: %w", err)
 	}
-	rows, err := s.listRows(ctx, f)
+	rows, err := s.listRows(ctx, app, f)
 	if s.unstorable(err) { // nothing that is stored can meet the filter
 		return []catalog.Asset{}, nil
 	}
@@ -80,7 +95,7 @@ func secondInID(t time.Time) string {
 }
 
 // listRows picks the query whose index fits the most selective filter.
-func (s *Store) listRows(ctx context.Context, f catalog.Filter) ([]sqlc.Asset, error) {
+func (s *Store) listRows(ctx context.Context, app appFilter, f catalog.Filter) ([]sqlc.Asset, error) {
 	p, kind, status := pageOf(f), string(f.Type), string(f.Status)
 	superseded := int64(0)
 	if f.Superseded {
@@ -89,77 +104,92 @@ func (s *Store) listRows(ctx context.Context, f catalog.Filter) ([]sqlc.Asset, e
 	switch {
 	case f.JobID != "":
 		return s.queries.ListAssetsByJob(ctx, sqlc.ListAssetsByJobParams{
-			JobID: f.JobID, SessionID: f.SessionID, RoomID: f.RoomID, Type: kind, Status: status, Software: f.Software,
-			Superseded: superseded, Before: p.before, After: p.after, CreatedFrom: p.from, CreatedBefore: p.until, MaxRows: p.limit,
+			JobID: f.JobID, SessionID: f.SessionID, RoomID: f.RoomID, Type: kind, Status: status, Software: f.Software, AnyApp: app.any, AppID: app.id, Superseded: superseded,
+			Before: p.before, After: p.after, CreatedFrom: p.from, CreatedBefore: p.until, MaxRows: p.limit,
 		})
 	case f.SessionID != "":
 		return s.queries.ListAssetsBySession(ctx, sqlc.ListAssetsBySessionParams{
-			SessionID: f.SessionID, RoomID: f.RoomID, Type: kind, Status: status, Software: f.Software,
-			Superseded: superseded, Before: p.before, After: p.after, CreatedFrom: p.from, CreatedBefore: p.until, MaxRows: p.limit,
+			SessionID: f.SessionID, RoomID: f.RoomID, Type: kind, Status: status, Software: f.Software, AnyApp: app.any, AppID: app.id, Superseded: superseded,
+			Before: p.before, After: p.after, CreatedFrom: p.from, CreatedBefore: p.until, MaxRows: p.limit,
 		})
+	case f.RoomID != "" && !f.Superseded && kind+status != "":
+		return s.listRoom(ctx, app, f)
 	case f.RoomID != "":
 		return s.queries.ListAssetsByRoom(ctx, sqlc.ListAssetsByRoomParams{
-			RoomID: f.RoomID, Type: kind, Status: status, Software: f.Software,
-			Superseded: superseded, Before: p.before, After: p.after, CreatedFrom: p.from, CreatedBefore: p.until, MaxRows: p.limit,
+			RoomID: f.RoomID, Type: kind, Status: status, Software: f.Software, AnyApp: app.any, AppID: app.id, Superseded: superseded,
+			Before: p.before, After: p.after, CreatedFrom: p.from, CreatedBefore: p.until, MaxRows: p.limit,
 		})
 	case f.Superseded:
-		return s.listAll(ctx, f, p)
+		return s.queries.ListAllAssets(ctx, sqlc.ListAllAssetsParams{
+			Type: kind, Status: status, Software: f.Software, AnyApp: app.any, AppID: app.id, Superseded: superseded,
+			Before: p.before, After: p.after, CreatedFrom: p.from, CreatedBefore: p.until, MaxRows: p.limit,
+		})
+	case app.any == 0:
+		return s.listApp(ctx, app, f)
 	}
-	return s.listCurrent(ctx, f, p)
+	return s.listCurrent(ctx, app, f)
 }
 
-// listCurrent lists over all rooms without superseded assets.
-func (s *Store) listCurrent(ctx context.Context, f catalog.Filter, p assetPage) ([]sqlc.Asset, error) {
-	kind, status := string(f.Type), string(f.Status)
+// listRoom lists the current assets of a room by type, status or both. Of both,
+// the status leads unless it is what most assets have.
+func (s *Store) listRoom(ctx context.Context, app appFilter, f catalog.Filter) ([]sqlc.Asset, error) {
+	p, kind, status := pageOf(f), string(f.Type), string(f.Status)
 	switch {
-	case f.Software != "":
-		return s.queries.ListCurrentAssetsBySoftware(ctx, sqlc.ListCurrentAssetsBySoftwareParams{
-			Software: f.Software, Type: kind, Status: status,
+	case kind != "" && (status == "" || status == string(catalog.AssetCompleted)):
+		return s.queries.ListCurrentAssetsOfRoomByType(ctx, sqlc.ListCurrentAssetsOfRoomByTypeParams{
+			RoomID: f.RoomID, Type: kind, Status: status, Software: f.Software, AnyApp: app.any, AppID: app.id,
 			Before: p.before, After: p.after, CreatedFrom: p.from, CreatedBefore: p.until, MaxRows: p.limit,
-		})
-	case kind != "" && status != "":
-		return s.queries.ListCurrentAssetsByTypeAndStatus(ctx, sqlc.ListCurrentAssetsByTypeAndStatusParams{
-			Type: kind, Status: status,
-			Before: p.before, After: p.after, CreatedFrom: p.from, CreatedBefore: p.until, MaxRows: p.limit,
-		})
-	case kind != "":
-		return s.queries.ListCurrentAssetsByType(ctx, sqlc.ListCurrentAssetsByTypeParams{
-			Type: kind, Before: p.before, After: p.after, CreatedFrom: p.from, CreatedBefore: p.until, MaxRows: p.limit,
-		})
-	case status != "":
-		return s.queries.ListCurrentAssetsByStatus(ctx, sqlc.ListCurrentAssetsByStatusParams{
-			Status: status, Before: p.before, After: p.after, CreatedFrom: p.from, CreatedBefore: p.until, MaxRows: p.limit,
 		})
 	}
-	return s.queries.ListCurrentAssets(ctx, sqlc.ListCurrentAssetsParams{
+	return s.queries.ListCurrentAssetsOfRoomByStatus(ctx, sqlc.ListCurrentAssetsOfRoomByStatusParams{
+		RoomID: f.RoomID, Status: status, Type: kind, Software: f.Software, AnyApp: app.any, AppID: app.id,
 		Before: p.before, After: p.after, CreatedFrom: p.from, CreatedBefore: p.until, MaxRows: p.limit,
 	})
 }
 
-// listAll lists over all rooms with superseded assets.
-func (s *Store) listAll(ctx context.Context, f catalog.Filter, p assetPage) ([]sqlc.Asset, error) {
-	kind, status := string(f.Type), string(f.Status)
+// listApp lists the current assets of an app.
+func (s *Store) listApp(ctx context.Context, app appFilter, f catalog.Filter) ([]sqlc.Asset, error) {
+	p, kind, status := pageOf(f), string(f.Type), string(f.Status)
 	switch {
-	case f.Software != "":
-		return s.queries.ListAssetsBySoftware(ctx, sqlc.ListAssetsBySoftwareParams{
-			Software: f.Software, Type: kind, Status: status,
+	case kind != "" && (status == "" || status == string(catalog.AssetCompleted)):
+		return s.queries.ListCurrentAssetsOfAppByType(ctx, sqlc.ListCurrentAssetsOfAppByTypeParams{
+			AppID: app.id, Type: kind, Status: status, Software: f.Software,
 			Before: p.before, After: p.after, CreatedFrom: p.from, CreatedBefore: p.until, MaxRows: p.limit,
-		})
-	case kind != "" && status != "":
-		return s.queries.ListAssetsByTypeAndStatus(ctx, sqlc.ListAssetsByTypeAndStatusParams{
-			Type: kind, Status: status,
-			Before: p.before, After: p.after, CreatedFrom: p.from, CreatedBefore: p.until, MaxRows: p.limit,
-		})
-	case kind != "":
-		return s.queries.ListAssetsByType(ctx, sqlc.ListAssetsByTypeParams{
-			Type: kind, Before: p.before, After: p.after, CreatedFrom: p.from, CreatedBefore: p.until, MaxRows: p.limit,
 		})
 	case status != "":
-		return s.queries.ListAssetsByStatus(ctx, sqlc.ListAssetsByStatusParams{
-			Status: status, Before: p.before, After: p.after, CreatedFrom: p.from, CreatedBefore: p.until, MaxRows: p.limit,
+		return s.queries.ListCurrentAssetsOfAppByStatus(ctx, sqlc.ListCurrentAssetsOfAppByStatusParams{
+			AppID: app.id, Status: status, Type: kind, Software: f.Software,
+			Before: p.before, After: p.after, CreatedFrom: p.from, CreatedBefore: p.until, MaxRows: p.limit,
 		})
 	}
-	return s.queries.ListAssets(ctx, sqlc.ListAssetsParams{
+	return s.queries.ListCurrentAssetsOfApp(ctx, sqlc.ListCurrentAssetsOfAppParams{
+		AppID: app.id, Software: f.Software,
+		Before: p.before, After: p.after, CreatedFrom: p.from, CreatedBefore: p.until, MaxRows: p.limit,
+	})
+}
+
+// listCurrent lists everybody's current assets.
+func (s *Store) listCurrent(ctx context.Context, app appFilter, f catalog.Filter) ([]sqlc.Asset, error) {
+	p, kind, status := pageOf(f), string(f.Type), string(f.Status)
+	switch {
+	case f.Software != "":
+		return s.queries.ListCurrentAssetsBySoftware(ctx, sqlc.ListCurrentAssetsBySoftwareParams{
+			Software: f.Software, Type: kind, Status: status, AnyApp: app.any, AppID: app.id,
+			Before: p.before, After: p.after, CreatedFrom: p.from, CreatedBefore: p.until, MaxRows: p.limit,
+		})
+	case kind != "" && (status == "" || status == string(catalog.AssetCompleted)):
+		return s.queries.ListCurrentAssetsByType(ctx, sqlc.ListCurrentAssetsByTypeParams{
+			Type: kind, Status: status, Software: f.Software, AnyApp: app.any, AppID: app.id,
+			Before: p.before, After: p.after, CreatedFrom: p.from, CreatedBefore: p.until, MaxRows: p.limit,
+		})
+	case status != "":
+		return s.queries.ListCurrentAssetsByStatus(ctx, sqlc.ListCurrentAssetsByStatusParams{
+			Status: status, Type: kind, Software: f.Software, AnyApp: app.any, AppID: app.id,
+			Before: p.before, After: p.after, CreatedFrom: p.from, CreatedBefore: p.until, MaxRows: p.limit,
+		})
+	}
+	return s.queries.ListCurrentAssets(ctx, sqlc.ListCurrentAssetsParams{
+		Software: f.Software, AnyApp: app.any, AppID: app.id,
 		Before: p.before, After: p.after, CreatedFrom: p.from, CreatedBefore: p.until, MaxRows: p.limit,
 	})
 }

@@ -16,7 +16,7 @@ func (t tx) fanOut(ctx context.Context, parent sqlc.Job, parts []catalog.Job) (s
 		return "", fmt.Errorf("a part with parts of its own: %w", catalog.ErrInvalid)
 	}
 	for _, part := range parts {
-		part.Kind, part.ParentID, part.BackfillID = catalog.PartJob, parent.ID, parent.BackfillID
+		part.Kind, part.ParentID, part.BackfillID, part.AppID = catalog.PartJob, parent.ID, parent.BackfillID, parent.AppID
 		if err := t.putPart(ctx, part); err != nil {
 			return "", fmt.Errorf("part %q: %w", part.CaptureKey, err)
 		}

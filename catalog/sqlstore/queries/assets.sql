@@ -2,13 +2,13 @@
 INSERT INTO assets (
     id, job_id, room_id, session_id, type, path, size, duration, status, created_at, started_at,
     thumbnails, metadata, error_kind, error_message, version, supersedes, software, asset_key,
-    superseded_by
+    superseded_by, app_id
 ) VALUES (
     sqlc.arg(id), sqlc.arg(job_id), sqlc.arg(room_id), sqlc.arg(session_id), sqlc.arg(type),
     sqlc.arg(path), sqlc.arg(size), sqlc.arg(duration), sqlc.arg(status), sqlc.arg(created_at),
     sqlc.arg(started_at), sqlc.arg(thumbnails), sqlc.arg(metadata), sqlc.arg(error_kind),
     sqlc.arg(error_message), sqlc.arg(version), sqlc.arg(supersedes), sqlc.arg(software),
-    sqlc.arg(asset_key), sqlc.arg(superseded_by)
+    sqlc.arg(asset_key), sqlc.arg(superseded_by), sqlc.arg(app_id)
 );
 
 -- name: ReplaceAsset :execrows

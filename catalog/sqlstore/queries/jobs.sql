@@ -51,7 +51,7 @@ INSERT INTO jobs (
     state, stage, progress, attempts, created_at, updated_at, started_at, stopped_at,
     defects, error_kind, error_message,
     kind, parent_id, generation, options, queue, priority, cost_cpu, cost_memory, max_attempts,
-    run_at, backfill_id
+    run_at, backfill_id, app_id
 ) VALUES (
     sqlc.arg(id), sqlc.arg(capture_uri), sqlc.arg(capture_key), sqlc.arg(recording_id),
     sqlc.arg(room_id), sqlc.arg(session_id), sqlc.arg(template_id), sqlc.arg(source),
@@ -59,7 +59,7 @@ INSERT INTO jobs (
     sqlc.arg(stopped_at), sqlc.arg(defects), '', '',
     sqlc.arg(kind), sqlc.arg(parent_id), sqlc.arg(generation), sqlc.arg(options), sqlc.arg(queue),
     sqlc.arg(priority), sqlc.arg(cost_cpu), sqlc.arg(cost_memory), sqlc.arg(max_attempts),
-    sqlc.arg(run_at), sqlc.arg(backfill_id)
+    sqlc.arg(run_at), sqlc.arg(backfill_id), sqlc.arg(app_id)
 )
 ON CONFLICT (capture_key, generation, parent_id) DO NOTHING;
 

@@ -8,6 +8,7 @@ WHERE job_id = sqlc.arg(job_id) AND id < sqlc.arg(before) AND id > sqlc.arg(afte
     AND (CAST(sqlc.arg(type) AS TEXT) = '' OR type = CAST(sqlc.arg(type) AS TEXT))
     AND (CAST(sqlc.arg(status) AS TEXT) = '' OR status = CAST(sqlc.arg(status) AS TEXT))
     AND (CAST(sqlc.arg(software) AS TEXT) = '' OR software = CAST(sqlc.arg(software) AS TEXT))
+    AND (CAST(sqlc.arg(any_app) AS BIGINT) = 1 OR app_id = CAST(sqlc.arg(app_id) AS TEXT))
     AND (CAST(sqlc.arg(created_from) AS BIGINT) = 0 OR created_at >= CAST(sqlc.arg(created_from) AS BIGINT))
     AND (CAST(sqlc.arg(created_before) AS BIGINT) = 0 OR created_at < CAST(sqlc.arg(created_before) AS BIGINT))
     AND (CAST(sqlc.arg(superseded) AS BIGINT) = 1 OR superseded_by = '')
@@ -21,6 +22,7 @@ WHERE session_id = sqlc.arg(session_id) AND id < sqlc.arg(before) AND id > sqlc.
     AND (CAST(sqlc.arg(type) AS TEXT) = '' OR type = CAST(sqlc.arg(type) AS TEXT))
     AND (CAST(sqlc.arg(status) AS TEXT) = '' OR status = CAST(sqlc.arg(status) AS TEXT))
     AND (CAST(sqlc.arg(software) AS TEXT) = '' OR software = CAST(sqlc.arg(software) AS TEXT))
+    AND (CAST(sqlc.arg(any_app) AS BIGINT) = 1 OR app_id = CAST(sqlc.arg(app_id) AS TEXT))
     AND (CAST(sqlc.arg(created_from) AS BIGINT) = 0 OR created_at >= CAST(sqlc.arg(created_from) AS BIGINT))
     AND (CAST(sqlc.arg(created_before) AS BIGINT) = 0 OR created_at < CAST(sqlc.arg(created_before) AS BIGINT))
     AND (CAST(sqlc.arg(superseded) AS BIGINT) = 1 OR superseded_by = '')
@@ -33,60 +35,106 @@ WHERE room_id = sqlc.arg(room_id) AND id < sqlc.arg(before) AND id > sqlc.arg(af
     AND (CAST(sqlc.arg(type) AS TEXT) = '' OR type = CAST(sqlc.arg(type) AS TEXT))
     AND (CAST(sqlc.arg(status) AS TEXT) = '' OR status = CAST(sqlc.arg(status) AS TEXT))
     AND (CAST(sqlc.arg(software) AS TEXT) = '' OR software = CAST(sqlc.arg(software) AS TEXT))
+    AND (CAST(sqlc.arg(any_app) AS BIGINT) = 1 OR app_id = CAST(sqlc.arg(app_id) AS TEXT))
     AND (CAST(sqlc.arg(created_from) AS BIGINT) = 0 OR created_at >= CAST(sqlc.arg(created_from) AS BIGINT))
     AND (CAST(sqlc.arg(created_before) AS BIGINT) = 0 OR created_at < CAST(sqlc.arg(created_before) AS BIGINT))
     AND (CAST(sqlc.arg(superseded) AS BIGINT) = 1 OR superseded_by = '')
 ORDER BY id DESC
 LIMIT CAST(sqlc.arg(max_rows) AS BIGINT);
 
--- name: ListAssetsByTypeAndStatus :many
-SELECT * FROM assets
-WHERE type = sqlc.arg(type) AND status = sqlc.arg(status) AND id < sqlc.arg(before) AND id > sqlc.arg(after)
-    AND (CAST(sqlc.arg(software) AS TEXT) = '' OR software = CAST(sqlc.arg(software) AS TEXT))
-    AND (CAST(sqlc.arg(created_from) AS BIGINT) = 0 OR created_at >= CAST(sqlc.arg(created_from) AS BIGINT))
-    AND (CAST(sqlc.arg(created_before) AS BIGINT) = 0 OR created_at < CAST(sqlc.arg(created_before) AS BIGINT))
-ORDER BY id DESC
-LIMIT CAST(sqlc.arg(max_rows) AS BIGINT);
-
--- name: ListAssetsBySoftware :many
-SELECT * FROM assets
-WHERE software = sqlc.arg(software) AND id < sqlc.arg(before) AND id > sqlc.arg(after)
-    AND (CAST(sqlc.arg(type) AS TEXT) = '' OR type = CAST(sqlc.arg(type) AS TEXT))
-    AND (CAST(sqlc.arg(status) AS TEXT) = '' OR status = CAST(sqlc.arg(status) AS TEXT))
-    AND (CAST(sqlc.arg(created_from) AS BIGINT) = 0 OR created_at >= CAST(sqlc.arg(created_from) AS BIGINT))
-    AND (CAST(sqlc.arg(created_before) AS BIGINT) = 0 OR created_at < CAST(sqlc.arg(created_before) AS BIGINT))
-ORDER BY id DESC
-LIMIT CAST(sqlc.arg(max_rows) AS BIGINT);
-
--- name: ListAssetsByType :many
-SELECT * FROM assets
-WHERE type = sqlc.arg(type) AND id < sqlc.arg(before) AND id > sqlc.arg(after)
-    AND (CAST(sqlc.arg(created_from) AS BIGINT) = 0 OR created_at >= CAST(sqlc.arg(created_from) AS BIGINT))
-    AND (CAST(sqlc.arg(created_before) AS BIGINT) = 0 OR created_at < CAST(sqlc.arg(created_before) AS BIGINT))
-ORDER BY id DESC
-LIMIT CAST(sqlc.arg(max_rows) AS BIGINT);
-
--- name: ListAssetsByStatus :many
-SELECT * FROM assets
-WHERE status = sqlc.arg(status) AND id < sqlc.arg(before) AND id > sqlc.arg(after)
-    AND (CAST(sqlc.arg(created_from) AS BIGINT) = 0 OR created_at >= CAST(sqlc.arg(created_from) AS BIGINT))
-    AND (CAST(sqlc.arg(created_before) AS BIGINT) = 0 OR created_at < CAST(sqlc.arg(created_before) AS BIGINT))
-ORDER BY id DESC
-LIMIT CAST(sqlc.arg(max_rows) AS BIGINT);
-
--- name: ListAssets :many
+-- name: ListAllAssets :many
+-- With superseded ones, over all rooms: nobody is in a hurry for that.
 SELECT * FROM assets
 WHERE id < sqlc.arg(before) AND id > sqlc.arg(after)
+    AND (CAST(sqlc.arg(type) AS TEXT) = '' OR type = CAST(sqlc.arg(type) AS TEXT))
+    AND (CAST(sqlc.arg(status) AS TEXT) = '' OR status = CAST(sqlc.arg(status) AS TEXT))
+    AND (CAST(sqlc.arg(software) AS TEXT) = '' OR software = CAST(sqlc.arg(software) AS TEXT))
+    AND (CAST(sqlc.arg(any_app) AS BIGINT) = 1 OR app_id = CAST(sqlc.arg(app_id) AS TEXT))
+    AND (CAST(sqlc.arg(created_from) AS BIGINT) = 0 OR created_at >= CAST(sqlc.arg(created_from) AS BIGINT))
+    AND (CAST(sqlc.arg(created_before) AS BIGINT) = 0 OR created_at < CAST(sqlc.arg(created_before) AS BIGINT))
+    AND (CAST(sqlc.arg(superseded) AS BIGINT) = 1 OR superseded_by = '')
+ORDER BY id DESC
+LIMIT CAST(sqlc.arg(max_rows) AS BIGINT);
+
+-- name: ListCurrentAssetsOfRoomByStatus :many
+-- Lists of current assets say so in the words of their partial indexes.
+SELECT * FROM assets
+WHERE superseded_by = '' AND room_id = sqlc.arg(room_id) AND status = sqlc.arg(status) AND id < sqlc.arg(before) AND id > sqlc.arg(after)
+    AND (CAST(sqlc.arg(type) AS TEXT) = '' OR type = CAST(sqlc.arg(type) AS TEXT))
+    AND (CAST(sqlc.arg(software) AS TEXT) = '' OR software = CAST(sqlc.arg(software) AS TEXT))
+    AND (CAST(sqlc.arg(any_app) AS BIGINT) = 1 OR app_id = CAST(sqlc.arg(app_id) AS TEXT))
     AND (CAST(sqlc.arg(created_from) AS BIGINT) = 0 OR created_at >= CAST(sqlc.arg(created_from) AS BIGINT))
     AND (CAST(sqlc.arg(created_before) AS BIGINT) = 0 OR created_at < CAST(sqlc.arg(created_before) AS BIGINT))
 ORDER BY id DESC
 LIMIT CAST(sqlc.arg(max_rows) AS BIGINT);
 
--- name: ListCurrentAssetsByTypeAndStatus :many
--- The lists of current assets say so in the words of their partial indexes.
+-- name: ListCurrentAssetsOfRoomByType :many
 SELECT * FROM assets
-WHERE superseded_by = '' AND type = sqlc.arg(type) AND status = sqlc.arg(status) AND id < sqlc.arg(before) AND id > sqlc.arg(after)
+WHERE superseded_by = '' AND room_id = sqlc.arg(room_id) AND type = sqlc.arg(type) AND id < sqlc.arg(before) AND id > sqlc.arg(after)
+    AND (CAST(sqlc.arg(status) AS TEXT) = '' OR status = CAST(sqlc.arg(status) AS TEXT))
     AND (CAST(sqlc.arg(software) AS TEXT) = '' OR software = CAST(sqlc.arg(software) AS TEXT))
+    AND (CAST(sqlc.arg(any_app) AS BIGINT) = 1 OR app_id = CAST(sqlc.arg(app_id) AS TEXT))
+    AND (CAST(sqlc.arg(created_from) AS BIGINT) = 0 OR created_at >= CAST(sqlc.arg(created_from) AS BIGINT))
+    AND (CAST(sqlc.arg(created_before) AS BIGINT) = 0 OR created_at < CAST(sqlc.arg(created_before) AS BIGINT))
+ORDER BY id DESC
+LIMIT CAST(sqlc.arg(max_rows) AS BIGINT);
+
+-- name: ListCurrentAssetsOfApp :many
+SELECT * FROM assets
+WHERE superseded_by = '' AND app_id = sqlc.arg(app_id) AND id < sqlc.arg(before) AND id > sqlc.arg(after)
+    AND (CAST(sqlc.arg(software) AS TEXT) = '' OR software = CAST(sqlc.arg(software) AS TEXT))
+    AND (CAST(sqlc.arg(created_from) AS BIGINT) = 0 OR created_at >= CAST(sqlc.arg(created_from) AS BIGINT))
+    AND (CAST(sqlc.arg(created_before) AS BIGINT) = 0 OR created_at < CAST(sqlc.arg(created_before) AS BIGINT))
+ORDER BY id DESC
+LIMIT CAST(sqlc.arg(max_rows) AS BIGINT);
+
+-- name: ListCurrentAssetsOfAppByStatus :many
+SELECT * FROM assets
+WHERE superseded_by = '' AND app_id = sqlc.arg(app_id) AND status = sqlc.arg(status) AND id < sqlc.arg(before) AND id > sqlc.arg(after)
+    AND (CAST(sqlc.arg(type) AS TEXT) = '' OR type = CAST(sqlc.arg(type) AS TEXT))
+    AND (CAST(sqlc.arg(software) AS TEXT) = '' OR software = CAST(sqlc.arg(software) AS TEXT))
+    AND (CAST(sqlc.arg(created_from) AS BIGINT) = 0 OR created_at >= CAST(sqlc.arg(created_from) AS BIGINT))
+    AND (CAST(sqlc.arg(created_before) AS BIGINT) = 0 OR created_at < CAST(sqlc.arg(created_before) AS BIGINT))
+ORDER BY id DESC
+LIMIT CAST(sqlc.arg(max_rows) AS BIGINT);
+
+-- name: ListCurrentAssetsOfAppByType :many
+SELECT * FROM assets
+WHERE superseded_by = '' AND app_id = sqlc.arg(app_id) AND type = sqlc.arg(type) AND id < sqlc.arg(before) AND id > sqlc.arg(after)
+    AND (CAST(sqlc.arg(status) AS TEXT) = '' OR status = CAST(sqlc.arg(status) AS TEXT))
+    AND (CAST(sqlc.arg(software) AS TEXT) = '' OR software = CAST(sqlc.arg(software) AS TEXT))
+    AND (CAST(sqlc.arg(created_from) AS BIGINT) = 0 OR created_at >= CAST(sqlc.arg(created_from) AS BIGINT))
+    AND (CAST(sqlc.arg(created_before) AS BIGINT) = 0 OR created_at < CAST(sqlc.arg(created_before) AS BIGINT))
+ORDER BY id DESC
+LIMIT CAST(sqlc.arg(max_rows) AS BIGINT);
+
+-- name: ListCurrentAssets :many
+SELECT * FROM assets
+WHERE superseded_by = '' AND id < sqlc.arg(before) AND id > sqlc.arg(after)
+    AND (CAST(sqlc.arg(software) AS TEXT) = '' OR software = CAST(sqlc.arg(software) AS TEXT))
+    AND (CAST(sqlc.arg(any_app) AS BIGINT) = 1 OR app_id = CAST(sqlc.arg(app_id) AS TEXT))
+    AND (CAST(sqlc.arg(created_from) AS BIGINT) = 0 OR created_at >= CAST(sqlc.arg(created_from) AS BIGINT))
+    AND (CAST(sqlc.arg(created_before) AS BIGINT) = 0 OR created_at < CAST(sqlc.arg(created_before) AS BIGINT))
+ORDER BY id DESC
+LIMIT CAST(sqlc.arg(max_rows) AS BIGINT);
+
+-- name: ListCurrentAssetsByStatus :many
+SELECT * FROM assets
+WHERE superseded_by = '' AND status = sqlc.arg(status) AND id < sqlc.arg(before) AND id > sqlc.arg(after)
+    AND (CAST(sqlc.arg(type) AS TEXT) = '' OR type = CAST(sqlc.arg(type) AS TEXT))
+    AND (CAST(sqlc.arg(software) AS TEXT) = '' OR software = CAST(sqlc.arg(software) AS TEXT))
+    AND (CAST(sqlc.arg(any_app) AS BIGINT) = 1 OR app_id = CAST(sqlc.arg(app_id) AS TEXT))
+    AND (CAST(sqlc.arg(created_from) AS BIGINT) = 0 OR created_at >= CAST(sqlc.arg(created_from) AS BIGINT))
+    AND (CAST(sqlc.arg(created_before) AS BIGINT) = 0 OR created_at < CAST(sqlc.arg(created_before) AS BIGINT))
+ORDER BY id DESC
+LIMIT CAST(sqlc.arg(max_rows) AS BIGINT);
+
+-- name: ListCurrentAssetsByType :many
+SELECT * FROM assets
+WHERE superseded_by = '' AND type = sqlc.arg(type) AND id < sqlc.arg(before) AND id > sqlc.arg(after)
+    AND (CAST(sqlc.arg(status) AS TEXT) = '' OR status = CAST(sqlc.arg(status) AS TEXT))
+    AND (CAST(sqlc.arg(software) AS TEXT) = '' OR software = CAST(sqlc.arg(software) AS TEXT))
+    AND (CAST(sqlc.arg(any_app) AS BIGINT) = 1 OR app_id = CAST(sqlc.arg(app_id) AS TEXT))
     AND (CAST(sqlc.arg(created_from) AS BIGINT) = 0 OR created_at >= CAST(sqlc.arg(created_from) AS BIGINT))
     AND (CAST(sqlc.arg(created_before) AS BIGINT) = 0 OR created_at < CAST(sqlc.arg(created_before) AS BIGINT))
 ORDER BY id DESC
@@ -97,30 +145,7 @@ SELECT * FROM assets
 WHERE superseded_by = '' AND software = sqlc.arg(software) AND id < sqlc.arg(before) AND id > sqlc.arg(after)
     AND (CAST(sqlc.arg(type) AS TEXT) = '' OR type = CAST(sqlc.arg(type) AS TEXT))
     AND (CAST(sqlc.arg(status) AS TEXT) = '' OR status = CAST(sqlc.arg(status) AS TEXT))
-    AND (CAST(sqlc.arg(created_from) AS BIGINT) = 0 OR created_at >= CAST(sqlc.arg(created_from) AS BIGINT))
-    AND (CAST(sqlc.arg(created_before) AS BIGINT) = 0 OR created_at < CAST(sqlc.arg(created_before) AS BIGINT))
-ORDER BY id DESC
-LIMIT CAST(sqlc.arg(max_rows) AS BIGINT);
-
--- name: ListCurrentAssetsByType :many
-SELECT * FROM assets
-WHERE superseded_by = '' AND type = sqlc.arg(type) AND id < sqlc.arg(before) AND id > sqlc.arg(after)
-    AND (CAST(sqlc.arg(created_from) AS BIGINT) = 0 OR created_at >= CAST(sqlc.arg(created_from) AS BIGINT))
-    AND (CAST(sqlc.arg(created_before) AS BIGINT) = 0 OR created_at < CAST(sqlc.arg(created_before) AS BIGINT))
-ORDER BY id DESC
-LIMIT CAST(sqlc.arg(max_rows) AS BIGINT);
-
--- name: ListCurrentAssetsByStatus :many
-SELECT * FROM assets
-WHERE superseded_by = '' AND status = sqlc.arg(status) AND id < sqlc.arg(before) AND id > sqlc.arg(after)
-    AND (CAST(sqlc.arg(created_from) AS BIGINT) = 0 OR created_at >= CAST(sqlc.arg(created_from) AS BIGINT))
-    AND (CAST(sqlc.arg(created_before) AS BIGINT) = 0 OR created_at < CAST(sqlc.arg(created_before) AS BIGINT))
-ORDER BY id DESC
-LIMIT CAST(sqlc.arg(max_rows) AS BIGINT);
-
--- name: ListCurrentAssets :many
-SELECT * FROM assets
-WHERE superseded_by = '' AND id < sqlc.arg(before) AND id > sqlc.arg(after)
+    AND (CAST(sqlc.arg(any_app) AS BIGINT) = 1 OR app_id = CAST(sqlc.arg(app_id) AS TEXT))
     AND (CAST(sqlc.arg(created_from) AS BIGINT) = 0 OR created_at >= CAST(sqlc.arg(created_from) AS BIGINT))
     AND (CAST(sqlc.arg(created_before) AS BIGINT) = 0 OR created_at < CAST(sqlc.arg(created_before) AS BIGINT))
 ORDER BY id DESC
