@@ -4,11 +4,13 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
 	"sync"
+	"syscall"
 )
 
 // ErrScratchBusy says that another process, or another attempt in this one, works
@@ -142,23 +144,104 @@ func (s *Scratch) Unit(unit string) (m Mark, done bool, err error) {
 	if err := s.check(unit); err != nil {
 		return m, false, err
 	}
-	text, err := os.ReadFile(s.Path(unit + markSuffix))
+	root, err := os.OpenRoot(s.dir)
+	if err != nil {
+		return m, false, fmt.Errorf("reading the mark of %s: %w", unit, err)
+	}
+	defer func() { err = errors.Join(err, root.Close()) }()
+	f, err := openRegular(root, unit+markSuffix)
 	if errors.Is(err, fs.ErrNotExist) {
 		return m, false, nil
 	}
 	if err != nil {
 		return m, false, fmt.Errorf("reading the mark of %s: %w", unit, err)
 	}
+	text, err := io.ReadAll(f)
+	if err := errors.Join(err, f.Close()); err != nil {
+		return m, false, fmt.Errorf("reading the mark of %s: %w", unit, err)
+	}
 	if json.Unmarshal(text, &m) != nil {
 		return Mark{}, false, nil
 	}
 	for name, size := range m.Files {
-		info, err := os.Lstat(s.Path(unit, name))
-		if err != nil || !info.Mode().IsRegular() || info.Size() != size {
+		info, err := root.Lstat(filepath.Join(unit, filepath.FromSlash(name)))
+		if err != nil || !filepath.IsLocal(name) || !info.Mode().IsRegular() || info.Size() != size {
 			return m, false, nil
 		}
 	}
 	return m, true, nil
+}
+
+// errNotRegular says that something in a scratch folder is no file. Who works there
+// may have been taken over by what it reads.
+var errNotRegular = Permanent(errors.New("not a regular file of the scratch folder"))
+
+// openRegular opens a file below root for reading: no link leads out, and no pipe
+// makes it wait.
+func openRegular(root *os.Root, name string) (*os.File, error) {
+	f, err := root.OpenFile(name, os.O_RDONLY|syscall.O_NONBLOCK, 0)
+	if err != nil {
+		return nil, err
+	}
+	info, err := f.Stat()
+	if err == nil && !info.Mode().IsRegular() {
+		err = fmt.Errorf("%s: %w", name, errNotRegular)
+	}
+	if err != nil {
+		return nil, errors.Join(err, f.Close())
+	}
+	return f, nil
+}
+
+// Open opens a unit's file for reading; name is its path in the unit's folder.
+// What leads out of the scratch folder, or is no file, is refused. The caller
+// closes it.
+func (s *Scratch) Open(unit, name string) (f *os.File, err error) {
+	err = s.inside(unit, name, func(root *os.Root, path string) error {
+		f, err = openRegular(root, path)
+		return err
+	})
+	return f, err
+}
+
+// Link makes a hard link to a unit's file beside the units, and returns its path:
+// for who wants to take the file and leave it to the unit too. The caller removes
+// it, and there is one at a time. Not every file system has links.
+func (s *Scratch) Link(unit, name string) (path string, err error) {
+	const link = ".link"
+	err = s.inside(unit, name, func(root *os.Root, path string) error {
+		if err := root.Remove(link); err != nil && !errors.Is(err, fs.ErrNotExist) { // of an attempt that was killed
+			return err
+		}
+		if err := root.Link(path, link); err != nil {
+			return err
+		}
+		info, err := root.Lstat(link)
+		if err == nil && !info.Mode().IsRegular() {
+			err = errors.Join(fmt.Errorf("%s: %w", path, errNotRegular), root.Remove(link))
+		}
+		return err
+	})
+	return s.Path(link), err
+}
+
+// inside calls fn with the scratch folder and the path of a unit's file in it.
+func (s *Scratch) inside(unit, name string, fn func(root *os.Root, path string) error) (err error) {
+	if err := s.check(unit); err != nil {
+		return err
+	}
+	if !filepath.IsLocal(name) {
+		return Permanent(fmt.Errorf("file %q of %s: %w", name, unit, fs.ErrInvalid))
+	}
+	root, err := os.OpenRoot(s.dir)
+	if err != nil {
+		return fmt.Errorf("file of %s: %w", unit, err)
+	}
+	defer func() { err = errors.Join(err, root.Close()) }()
+	if err := fn(root, filepath.Join(unit, filepath.FromSlash(name))); err != nil {
+		return fmt.Errorf("file of %s: %w", unit, err)
+	}
+	return nil
 }
 
 // Reset forgets a unit: its mark first, then its folder.

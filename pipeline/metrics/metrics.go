@@ -135,8 +135,8 @@ func (m *Metrics) StageDone(stage string, took, media time.Duration, err error) 
 func (m *Metrics) Rendered(t catalog.AssetType, bytes int64, media, cpu time.Duration) {
 	kind := string(t)
 	m.assets.WithLabelValues(kind).Inc()
-	m.bytes.WithLabelValues(kind).Add(float64(bytes))
-	m.media.WithLabelValues(kind).Add(media.Seconds())
+	m.bytes.WithLabelValues(kind).Add(float64(max(bytes, 0)))
+	m.media.WithLabelValues(kind).Add(max(media, 0).Seconds())
 	m.assetCPU.WithLabelValues(kind).Add(max(cpu, 0).Seconds())
 }
 

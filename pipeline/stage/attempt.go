@@ -79,6 +79,9 @@ func (a *attempt) open(ctx context.Context, run *pipeline.Run) error {
 		if err != nil {
 			return err
 		}
+		if err := a.believe(ctx, result.Opened); err != nil {
+			return err
+		}
 		a.opened = result.Opened
 	}
 	if a.isReady != nil {
@@ -147,7 +150,7 @@ func (a *attempt) render(ctx context.Context, run *pipeline.Run) error {
 		}
 		at := names[0]
 		result, err := a.step(ctx, run, StepRequest{Step: StepRender, Items: names}, func(r StepReport) {
-			if r.Item != "" {
+			if slices.Contains(names, r.Item) {
 				at = r.Item
 			}
 			if r.Progress != nil {
@@ -179,7 +182,7 @@ func (a *attempt) take(made map[string]outcome) {
 		if w == nil {
 			continue
 		}
-		w.rendered = o.Rendered
+		w.rendered = o.Rendered.credible()
 		if o.Failure != nil {
 			w.failure = fmt.Errorf("%w", o.Failure)
 		}
@@ -220,7 +223,7 @@ func (a *attempt) thumbnails(ctx context.Context, run *pipeline.Run) error {
 	}
 	for _, f := range films {
 		w := a.byName(f.Name)
-		if w.thumbs = result.Thumbs[f.Name]; err != nil {
+		if w.thumbs = result.Thumbs[f.Name].credible(len(f.Stills.Offsets)); err != nil {
 			w.thumbs = thumbs{Note: oneLine(err)}
 		}
 	}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"path"
 	"regexp"
 	"strings"
@@ -26,11 +25,11 @@ func (a *attempt) publish(ctx context.Context, run *pipeline.Run) error {
 		if err := a.reserve(ctx, w); err != nil {
 			return err
 		}
-		if err := a.put(ctx, run.Scratch.Path("render."+w.Name, w.File), w.Asset.Path, w.Size, contentType(w.File)); err != nil {
+		if err := a.put(ctx, run.Scratch, "render."+w.Name, w.File, w.Asset.Path, w.Size); err != nil {
 			return err
 		}
 		for n, t := range w.thumbs.Made {
-			if err := a.put(ctx, run.Scratch.Path("thumbnails."+w.Name, t.File), w.thumbKey(n), blob.UnknownSize, contentType(t.File)); err != nil {
+			if err := a.put(ctx, run.Scratch, "thumbnails."+w.Name, t.File, w.thumbKey(n), blob.UnknownSize); err != nil {
 				return err
 			}
 		}
@@ -62,17 +61,17 @@ func (a *attempt) reserve(ctx context.Context, w *work) error {
 	return fmt.Errorf("reserve the place of asset %s: the %d places from %s on are taken", w.Name, mostPlaces, w.path(0))
 }
 
-// put stores one file under a key. A store on the same file system links it instead of copying it.
-func (a *attempt) put(ctx context.Context, file, key string, size int64, contentType string) error {
-	err := again(ctx, func() error { return putFile(ctx, a.cfg.Blobs, file, key, size, contentType) })
+// put stores one file of a unit under a key. A store on the same file system links it instead of copying it.
+func (a *attempt) put(ctx context.Context, scratch *pipeline.Scratch, unit, file, key string, size int64) error {
+	err := again(ctx, func() error { return putFile(ctx, a.cfg.Blobs, scratch, unit, file, key, size) })
 	if err != nil {
 		return fmt.Errorf("publish %s: %w", key, err)
 	}
 	return nil
 }
 
-func putFile(ctx context.Context, store blob.Store, file, key string, size int64, contentType string) (err error) {
-	f, err := os.Open(file)
+func putFile(ctx context.Context, store blob.Store, scratch *pipeline.Scratch, unit, file, key string, size int64) (err error) {
+	f, err := scratch.Open(unit, file)
 	if err != nil {
 		return err
 	}
@@ -85,14 +84,11 @@ func putFile(ctx context.Context, store blob.Store, file, key string, size int64
 		return fmt.Errorf("the file has %d bytes instead of %d", info.Size(), size)
 	}
 	if a, ok := store.(blob.Adopter); ok {
-		link := file + ".link"
-		if err := os.Remove(link); err != nil && !errors.Is(err, os.ErrNotExist) { // of an attempt that was killed
-			return err
-		}
-		if os.Link(file, link) == nil { // not every file system has links
+		if link, err := scratch.Link(unit, file); err == nil {
 			return a.Adopt(ctx, key, link)
 		}
 	}
+	contentType := contentType(file)
 	if err := store.Put(ctx, key, f, blob.PutOptions{Size: info.Size(), ContentType: contentType}); err != nil {
 		return err
 	}

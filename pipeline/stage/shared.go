@@ -60,8 +60,7 @@ func (s shared) push(ctx context.Context, scratch *pipeline.Scratch, unit string
 	for name, size := range mark.Files {
 		key := fmt.Sprintf("%s%s/%s/%s-%d-%d", s.folder(), unit, mark.Key, s.claim.JobID, s.claim.Fence, n)
 		n++
-		file := scratch.Path(unit, filepath.FromSlash(name))
-		if err := again(ctx, func() error { return putFile(ctx, s.store, file, key, size, "application/octet-stream") }); err != nil {
+		if err := again(ctx, func() error { return putFile(ctx, s.store, scratch, unit, name, key, size) }); err != nil {
 			return fmt.Errorf("share unit %s: %w", unit, err)
 		}
 		out.Files[name] = key
