@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"os"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -23,6 +24,29 @@ type discard struct {
 func (d *discard) Header() http.Header         { return d.header }
 func (d *discard) WriteHeader(code int)        { d.status = code }
 func (d *discard) Write(p []byte) (int, error) { return len(p), nil }
+
+// BenchmarkPlaylist times the playlist of four hours in segments of 6 s, each
+// with an address of its own.
+func BenchmarkPlaylist(b *testing.B) {
+	if os.Getenv("RUSHES_BENCH") != "1" {
+		b.Skip("RUSHES_BENCH=1 runs it")
+	}
+	w := newWorld(b)
+	var text strings.Builder
+	text.WriteString("#EXTM3U\n#EXT-X-MAP:URI=\"init.mp4\"\n")
+	for i := range 2400 {
+		fmt.Fprintf(&text, "#EXTINF:6.000000,\nsegment-%05d.m4s\n", i)
+	}
+	address := w.vodURL(w.vod(defaultApp, map[string]string{"master.m3u8": text.String()}).ID)
+	service, err := api.New(w.config)
+	require.NoError(b, err)
+	for b.Loop() {
+		r, err := http.NewRequestWithContext(b.Context(), http.MethodGet, address, http.NoBody)
+		require.NoError(b, err)
+		out := &discard{header: http.Header{}}
+		service.ServeHTTP(out, r)
+	}
+}
 
 // BenchmarkLists times the list handlers over a catalog of RUSHES_BENCH=1's
 // size, token and rate limit included, and shows the 99th percentile.
