@@ -52,6 +52,9 @@ func (b *builder) scanLayer(ctx context.Context, layer int) ([]*piece, error) {
 		if p.torn {
 			b.defect(DefectTornFile, l.Name, seg.Name, "the segment's end is missing")
 		}
+		if p.odd {
+			b.defect(DefectTimestamps, l.Name, seg.Name, "some times in the segment cannot be true; what they belong to is left out")
+		}
 		list = append(list, p)
 	}
 	return list, nil

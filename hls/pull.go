@@ -42,6 +42,7 @@ type puller struct {
 	shown          Tick // media time up to which pictures came
 	passed         Tick // media time of the picture taken last
 	spans          int  // of the piece that are over
+	vClock, aClock clock
 
 	head *picture
 	done bool
@@ -131,6 +132,7 @@ func (p *puller) openNext(ctx context.Context) error {
 			continue
 		}
 		p.tornV, p.tornA, p.spans = !p.p.hasV, false, 0
+		p.vClock, p.aClock = clock{}, clock{}
 		p.limit = maxTick * 4
 		if p.index < len(list) && list[p.index].hasV && len(list[p.index].syncs) > 0 {
 			p.limit = list[p.index].syncs[0] - p.p.vStep/2
@@ -158,7 +160,7 @@ func (p *puller) openNext(ctx context.Context) error {
 func (p *puller) see(u *Unit) error {
 	ts := p.p.vspec.Timescale
 	pts, dts := fromScale(u.PTS, ts)+p.p.base, fromScale(u.DTS, ts)+p.p.base
-	if abs(pts) > maxTick || abs(pts-dts) > maxForwardDelay {
+	if !p.vClock.admit(pts) || abs(pts-dts) > maxForwardDelay {
 		p.defect(DefectTimestamps, "a picture's time cannot be true; it is left out")
 		return nil
 	}
@@ -172,7 +174,7 @@ func (p *puller) see(u *Unit) error {
 	}
 	p.synced = true
 	s := p.t.stretches[p.stretch]
-	pic := &picture{dts: dts + s.shift, pts: pts + s.shift, dur: fromScale(u.Duration, ts), sync: u.Sync, spec: p.p.vspec, stretch: p.stretch}
+	pic := &picture{dts: dts + s.shift, pts: pts + s.shift, dur: pictureTime(u.Duration, p.p.vspec), sync: u.Sync, spec: p.p.vspec, stretch: p.stretch}
 	if !p.began {
 		p.began = true
 		if early := pic.pts - s.start; early > minHole && !inZones(s.zones[p.layer], s.start) {
@@ -203,14 +205,14 @@ func (p *puller) unread(err error) error {
 // listen takes a unit of sound if it is in a part that is used.
 func (p *puller) listen(u *Unit) error {
 	pts := fromScale(u.PTS, p.p.aspec.Timescale) + p.p.base
-	dur := fromScale(u.Duration, p.p.aspec.Timescale)
-	if dur <= 0 {
-		dur = p.p.aStep
+	if !p.aClock.admit(pts) {
+		return nil
 	}
+	dur := frameTime(u.Duration, p.p.aspec)
 	for p.spans < len(p.p.sound) && pts > p.p.sound[p.spans].to-dur/2 {
 		p.spans++
 	}
-	if p.spans == len(p.p.sound) || pts < p.p.sound[p.spans].from-dur/2 || abs(pts) > maxTick {
+	if p.spans == len(p.p.sound) || pts < p.p.sound[p.spans].from-dur/2 {
 		return nil
 	}
 	data, err := p.r.Data(u.Track)

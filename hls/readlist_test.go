@@ -127,10 +127,12 @@ func FuzzSegment(f *testing.F) {
 		}
 		s.files["l0/seg00001.m4s"], s.files["other"] = segment, head
 		s.dump.Layers[0].Segments[1].Map = "other"
-		tl, err := hls.Open(t.Context(), s.dump, s.files, nil, hls.Options{SegmentDuration: time.Second})
+		ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second) // what takes longer is a fault
+		defer cancel()
+		tl, err := hls.Open(ctx, s.dump, s.files, nil, hls.Options{SegmentDuration: time.Second})
 		require.NoError(t, err) // the other layer is whole
 		out := newTree()
-		_, err = tl.Write(t.Context(), hls.Outputs{Package: &hls.PackageOptions{Sink: limited{out}}})
+		_, err = tl.Write(ctx, hls.Outputs{Package: &hls.PackageOptions{Sink: limited{out}}})
 		if errors.Is(err, errFull) {
 			return
 		}

@@ -32,12 +32,47 @@ type piece struct {
 	ended          bool // the ends are known, not derived from the segment after
 	torn           bool
 	lastDTS        Tick // of the last picture that did not tell its duration
+	vClock, aClock clock
+	odd            bool // some times cannot be true
 
 	sound []span // what of its sound is used
 }
 
 // span is a part of a line's time, put elsewhere by shift.
 type span struct{ from, to, shift Tick }
+
+// clock follows the times of one track in one segment and refuses those that cannot be true.
+type clock struct {
+	last    Tick
+	started bool
+}
+
+func (c *clock) admit(t Tick) bool {
+	if abs(t) > maxTick || c.started && abs(t-c.last) > maxForward {
+		return false
+	}
+	c.last, c.started = t, true
+	return true
+}
+
+// maxLip is the most that sound and pictures of one segment may begin apart.
+const maxLip = Tick(10 * Timescale)
+
+// frameTime is how long a frame of sound lasts: what the file says, if that can be true.
+func frameTime(duration int64, t *mp4.Track) Tick {
+	if step := fromScale(duration, t.Timescale); step >= Timescale/250 && step < Timescale {
+		return step
+	}
+	return fromScale(1024, uint32(t.Audio.SampleRate))
+}
+
+// pictureTime is how long a picture lasts, 0 when the file does not say or it cannot be true.
+func pictureTime(duration int64, t *mp4.Track) Tick {
+	if step := fromScale(duration, t.Timescale); step > 0 && step < 60*Timescale {
+		return step
+	}
+	return 0
+}
 
 // minSyncStep keeps few of the key frames of material that has nothing else.
 const minSyncStep = Tick(Timescale / 2)
@@ -84,7 +119,7 @@ func (o *opener) scan(ctx context.Context, p *piece, full bool) (noMap bool, err
 		return r.noMap, err
 	}
 	full = full || r.cheap
-	p.hasV, p.hasA, p.syncs = false, false, p.syncs[:0]
+	p.hasV, p.hasA, p.syncs, p.vClock, p.aClock = false, false, p.syncs[:0], clock{}, clock{}
 	for {
 		u, err := r.Next(ctx)
 		if errors.Is(err, io.EOF) {
@@ -102,6 +137,9 @@ func (o *opener) scan(ctx context.Context, p *piece, full bool) (noMap bool, err
 		if !full && (p.hasV || p.video < 0) && (p.hasA || p.audio < 0) {
 			break
 		}
+	}
+	if p.hasV && p.hasA && abs(p.aStart-p.vStart) > maxLip {
+		p.hasA, p.odd = false, true
 	}
 	if !p.hasV && !p.hasA {
 		return r.noMap, &fileError{DefectUnreadableFile, errors.New("the segment has no whole picture and no sound")}
@@ -164,10 +202,11 @@ func (p *piece) note(u *Unit) {
 	switch u.Track {
 	case p.video:
 		pts := fromScale(u.PTS, p.vspec.Timescale) + p.base
-		if abs(pts) > maxTick {
+		if !p.vClock.admit(pts) {
+			p.odd = true
 			return
 		}
-		step := fromScale(u.Duration, p.vspec.Timescale)
+		step := pictureTime(u.Duration, p.vspec)
 		if dts := fromScale(u.DTS, p.vspec.Timescale); step <= 0 {
 			if step = p.vStep; p.hasV && dts > p.lastDTS {
 				step = dts - p.lastDTS
@@ -187,13 +226,11 @@ func (p *piece) note(u *Unit) {
 		}
 	case p.audio:
 		pts := fromScale(u.PTS, p.aspec.Timescale) + p.base
-		if abs(pts) > maxTick {
+		if !p.aClock.admit(pts) {
+			p.odd = true
 			return
 		}
-		step := fromScale(u.Duration, p.aspec.Timescale)
-		if step <= 0 {
-			step = fromScale(1024, uint32(p.aspec.Audio.SampleRate))
-		}
+		step := frameTime(u.Duration, p.aspec)
 		if !p.hasA {
 			p.hasA, p.aStart, p.aEnd, p.aStep = true, pts, pts, step
 		}
@@ -214,7 +251,7 @@ func checkVideo(v *mp4.Video) error {
 
 // checkAudio refuses sound that this package cannot put into a package.
 func checkAudio(a *mp4.Audio) error {
-	if a.Codec != "mp4a" || len(a.Config) < 2 || a.SampleRate < 1 || a.Channels < 1 {
+	if a.Codec != "mp4a" || len(a.Config) < 2 || a.SampleRate < 7000 || a.SampleRate > 192000 || a.Channels < 1 {
 		return fmt.Errorf("sound in %q cannot be packaged without encoding it again", a.Codec)
 	}
 	switch audioObjectType(a.Config) {
