@@ -24,16 +24,17 @@ var version = "dev"
 
 // cli is the whole command line; flags that settle how a machine is set up have environment variables.
 type cli struct {
-	Process processCmd `cmd:"" help:"Make the assets of a capture: a folder with capture.json, a manifest, or a media file."`
-	Inspect inspectCmd `cmd:"" help:"Say what is in a capture; writes nothing."`
-	Assets  assetsCmd  `cmd:"" help:"Look at the catalog."`
-	Enqueue enqueueCmd `cmd:"" help:"Queue captures for workers."`
-	Jobs    jobsCmd    `cmd:"" help:"Look at jobs, and change what becomes of them."`
-	Serve   serveCmd   `cmd:"" help:"Work at queued jobs with everything in one process, until SIGTERM."`
-	Worker  workerCmd  `cmd:"" help:"Work at jobs that are queued in a Redis, beside other workers, until SIGTERM."`
-	Doctor  doctorCmd  `cmd:"" help:"Check what Rushes was built with and whether the data folder can be written."`
-	Demo    demoCmd    `cmd:"" help:"Make sample captures, process them and print the assets."`
-	Version versionCmd `cmd:"" help:"Print the version."`
+	Process   processCmd   `cmd:"" help:"Make the assets of a capture: a folder with capture.json, a manifest, or a media file."`
+	Inspect   inspectCmd   `cmd:"" help:"Say what is in a capture; writes nothing."`
+	Assets    assetsCmd    `cmd:"" help:"Look at the catalog."`
+	Enqueue   enqueueCmd   `cmd:"" help:"Queue captures for workers."`
+	Jobs      jobsCmd      `cmd:"" help:"Look at jobs, and change what becomes of them."`
+	Reprocess reprocessCmd `cmd:"" help:"Make assets again, many of them: with a newer version, or with other options."`
+	Serve     serveCmd     `cmd:"" help:"Work at queued jobs with everything in one process, until SIGTERM."`
+	Worker    workerCmd    `cmd:"" help:"Work at jobs that are queued in a Redis, beside other workers, until SIGTERM."`
+	Doctor    doctorCmd    `cmd:"" help:"Check what Rushes was built with and whether the data folder can be written."`
+	Demo      demoCmd      `cmd:"" help:"Make sample captures, process them and print the assets."`
+	Version   versionCmd   `cmd:"" help:"Print the version."`
 }
 
 // env is what subcommands may touch of the outside.
