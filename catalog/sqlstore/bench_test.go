@@ -1,6 +1,7 @@
 package sqlstore_test
 
 import (
+	"context"
 	"database/sql"
 	"fmt"
 	"maps"
@@ -79,14 +80,17 @@ func BenchmarkLists(b *testing.B) {
 		path := filepath.Join(b.TempDir(), "catalog.db")
 		s, err := sqlstore.Open(b.Context(), sqlstore.Config{Path: path})
 		require.NoError(b, err)
+		b.Cleanup(func() { require.NoError(b, s.Close()) })
 		db, err := sql.Open("sqlite", path)
 		require.NoError(b, err)
-		benchmarkLists(b, s, db, "ANALYZE")
+		b.Cleanup(func() { require.NoError(b, db.Close()) })
+		benchmarkLists(b, s, db, "PRAGMA wal_checkpoint(TRUNCATE)")
 	})
 	b.Run("Postgres", func(b *testing.B) {
 		address := postgresURL(b)
 		s, err := sqlstore.Open(b.Context(), sqlstore.Config{URL: catalog.Secret(address)})
 		require.NoError(b, err)
+		b.Cleanup(func() { require.NoError(b, s.Close()) })
 		benchmarkLists(b, s, openPostgres(b, address), "VACUUM ANALYZE")
 	})
 }
@@ -123,7 +127,14 @@ func benchmarkLists(b *testing.B, s *sqlstore.Store, db *sql.DB, analyze string)
 		for page, after := range map[string]string{"first": "", "deep": middle} {
 			f := filters[name]
 			f.Limit, f.After = 100, after
-			b.Run(name+"/"+page, func(b *testing.B) { benchmarkList(b, s, f) })
+			b.Run(name+"/"+page, func(b *testing.B) { benchmarkList(b, s.ListAssets, f) })
+			if slices.Contains([]string{"all", "room", "session", "type", "rare-type", "rare-status", "no-status", "type+no-status"}, name) {
+				b.Run("app+"+name+"/"+page, func(b *testing.B) {
+					benchmarkList(b, func(ctx context.Context, f catalog.Filter) ([]catalog.Asset, error) {
+						return s.ListAssetsOfApp(ctx, "app-1", f)
+					}, f)
+				})
+			}
 		}
 	}
 	b.Run("count-jobs", func(b *testing.B) {
@@ -134,13 +145,13 @@ func benchmarkLists(b *testing.B, s *sqlstore.Store, db *sql.DB, analyze string)
 	})
 }
 
-func benchmarkList(b *testing.B, s *sqlstore.Store, f catalog.Filter) {
+func benchmarkList(b *testing.B, list func(context.Context, catalog.Filter) ([]catalog.Asset, error), f catalog.Filter) {
 	b.Helper()
 	var took []time.Duration
 	rows := 0
 	for b.Loop() {
 		begun := time.Now()
-		page, err := s.ListAssets(b.Context(), f)
+		page, err := list(b.Context(), f)
 		took = append(took, time.Since(begun))
 		require.NoError(b, err)
 		rows = len(page)
@@ -170,7 +181,7 @@ func fillMillion(b *testing.B, db *sql.DB) {
 	for first := 0; first < million; first += batch {
 		var text strings.Builder
 		text.WriteString("INSERT INTO assets (id, job_id, room_id, session_id, type, path, size, duration, status, created_at, started_at, " +
-			"thumbnails, metadata, error_kind, error_message, version, supersedes, software, asset_key, superseded_by) VALUES ")
+			"thumbnails, metadata, error_kind, error_message, version, supersedes, software, asset_key, superseded_by, app_id) VALUES ")
 		for i := first; i < first+batch; i++ {
 			writeMillionth(&text, i, i > first)
 		}
@@ -204,6 +215,6 @@ func writeMillionth(text *strings.Builder, i int, comma bool) {
 	}
 	second := millionStart + i*31
 	fmt.Fprintf(text, "('%08x0000000000%06x','%s','%s','%s-s-%d','%s','beam/%d.mp4',1000000,1000000000,'%s',%d,%d,"+
-		`'["beam/thumb-1.png","beam/thumb-2.png"]','{"resolution":{"width":1280,"height":720},"defects":[]}','','',1,'','v%d','key-%d','%s')`,
-		second, i, millionJob(i/1000), room, room, i/50000, kind, i, status, int64(second)*1e6, int64(second)*1e6, i/250000, i, by)
+		`'["beam/thumb-1.png","beam/thumb-2.png"]','{"resolution":{"width":1280,"height":720},"defects":[]}','','',1,'','v%d','key-%d','%s','app-%d')`,
+		second, i, millionJob(i/1000), room, room, i/50000, kind, i, status, int64(second)*1e6, int64(second)*1e6, i/250000, i, by, i%3)
 }

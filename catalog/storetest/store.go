@@ -14,6 +14,7 @@ type Store interface {
 	sweeping
 	places
 	backfills
+	apps
 	// Close closes the handle.
 	Close() error
 	// RegisterAssets and the others keep the assets.
@@ -68,4 +69,24 @@ type backfills interface {
 	Items(ctx context.Context, backfillID string, state catalog.BackfillItemState, afterAsset string, limit int) ([]catalog.BackfillItem, error)
 	UpdateItem(ctx context.Context, item catalog.BackfillItem) error
 	CountItems(ctx context.Context, backfillID string) ([]catalog.BackfillCount, error)
+}
+
+// apps is what the API needs.
+type apps interface {
+	CreateKey(ctx context.Context, k catalog.AccessKey) (catalog.AccessKey, error)
+	KeyByAccessKey(ctx context.Context, accessKey string) (catalog.AccessKey, error)
+	AccessKeys(ctx context.Context, app string) ([]catalog.AccessKey, error)
+	RevokeKey(ctx context.Context, accessKey string) error
+	GiveRoom(ctx context.Context, roomID, app string) (owner string, err error)
+	AppOfRoom(ctx context.Context, roomID string) (string, error)
+	AppOfJob(ctx context.Context, jobID string) (string, error)
+	ListAssetsOfApp(ctx context.Context, app string, f catalog.Filter) ([]catalog.Asset, error)
+	ListJobsOfApp(ctx context.Context, app string, f catalog.JobFilter) ([]catalog.Job, error)
+	ListRecordings(ctx context.Context, app string, f catalog.RecordingFilter) ([]catalog.Job, error)
+	AssetsOfCapture(ctx context.Context, captureKey string) ([]catalog.Asset, error)
+	AssetTypesOfCaptures(ctx context.Context, captureKeys []string) (map[string][]catalog.AssetType, error)
+	ReserveRequest(ctx context.Context, r catalog.Request, stale, expired time.Time) (_ catalog.Request, first bool, err error)
+	AnswerRequest(ctx context.Context, r catalog.Request) error
+	ReleaseRequest(ctx context.Context, r catalog.Request) error
+	ForgetRequests(ctx context.Context, expired time.Time) error
 }

@@ -62,6 +62,13 @@ func Run(t *testing.T, newCatalog Opener) {
 		{"ListAssetsWhileAdding", testListWhileAdding},
 		{"ListRefusals", testListRefusals},
 		{"Backfills", testBackfills},
+		{"Keys", testKeys},
+		{"Rooms", testRooms},
+		{"ListOfApps", testListOfApps},
+		{"Recordings", testRecordings},
+		{"Captures", testCaptures},
+		{"Requests", testRequests},
+		{"RequestsAtOnce", testRequestsAtOnce},
 		{"HostileText", testHostileText},
 		{"NothingIsLost", testNothingIsLost},
 	} {
