@@ -11,6 +11,7 @@ import (
 
 // PurgeCatalog is what Purge needs of the catalog; sqlstore.Store says what its methods do.
 type PurgeCatalog interface {
+	// AssetByKey, DeleteAsset and ForgetPlaces are those of sqlstore.Store.
 	AssetByKey(ctx context.Context, key string) (catalog.Asset, error)
 	DeleteAsset(ctx context.Context, id string) error
 	ForgetPlaces(ctx context.Context, paths []string) error
