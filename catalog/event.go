@@ -67,9 +67,9 @@ type Delivery struct {
 	JobID string `json:"job_id"`
 	// AssetID is the asset that is told of, or "" when it is more than one.
 	AssetID string `json:"asset_id,omitempty"`
-	// Payload is the data of the event, without addresses, which are made for
-	// each attempt. It is valid JSON.
-	Payload json.RawMessage `json:"data,omitempty"`
+	// Payload is what the event says, without addresses, which are made for each
+	// attempt: valid JSON that the catalog does not read.
+	Payload json.RawMessage `json:"payload"`
 	// State says how far the delivery is.
 	State DeliveryState `json:"state"`
 	// Attempts counts the attempts since the delivery was made or replayed.
