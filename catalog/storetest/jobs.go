@@ -210,9 +210,7 @@ func testListJobs(k *kit) {
 				}
 			}
 			require.NotEmpty(k, want)
-			for _, limit := range []int{0, 1, 7} {
-				require.Equal(k, want, k.jobPages(f, limit), "%+v", f)
-			}
+			require.Equal(k, want, k.jobPages(f, []int{0, 3, 7}[bits%3]), "%+v", f)
 		}
 	}
 	for _, f := range []catalog.JobFilter{{Limit: -1}, {Limit: catalog.MaxPage + 1}, {After: "x"}} {

@@ -56,16 +56,23 @@ func (w *world) leave() {
 	require.NoError(w.kit, err)
 }
 
+// room is that of all jobs of this run.
+func (w *world) room() string { return fmt.Sprint("w", w.round) }
+
+// all returns the jobs and their parts, the oldest first.
+func (w *world) all() []catalog.Job {
+	list, err := w.s.ListJobs(w.ctx(), catalog.JobFilter{RoomID: w.room()})
+	require.NoError(w.rapid, err)
+	slices.Reverse(list)
+	return list
+}
+
 func (w *world) pick(t *rapid.T) string {
-	var all []string
-	for _, id := range w.jobs {
-		all = append(all, id)
-		all = append(all, ids(w.partsOf(id))...)
-	}
+	all := w.all()
 	if len(all) == 0 {
 		t.Skip("no job")
 	}
-	return rapid.SampledFrom(all).Draw(t, "job")
+	return rapid.SampledFrom(ids(all)).Draw(t, "job")
 }
 
 func (w *world) add(*rapid.T) {
@@ -73,7 +80,7 @@ func (w *world) add(*rapid.T) {
 		return
 	}
 	j := jobOf(fmt.Sprint("w", w.round, "-", len(w.jobs)))
-	j.MaxAttempts = 2
+	j.MaxAttempts, j.RoomID = 2, w.room()
 	got, _, err := w.s.AddJob(w.ctx(), j, true)
 	require.NoError(w.rapid, err)
 	w.jobs = append(w.jobs, got.ID)
@@ -106,6 +113,9 @@ func (w *world) end(t *rapid.T) {
 			t.Skip("a part has no parts")
 		}
 		end.Parts = parts(rapid.IntRange(0, 3).Draw(t, "parts"))
+		for i := range end.Parts {
+			end.Parts[i].RoomID = w.room()
+		}
 		w.free = j.ID
 	}
 	_, err := w.s.EndAttempt(w.ctx(), claimOf(j), end)
@@ -170,22 +180,28 @@ func (w *world) check(t *rapid.T) {
 		require.False(t, inSight[ticket.JobID])
 		inSight[ticket.JobID] = true
 	}
-	for _, id := range w.jobs {
-		parent := w.job(id)
-		list := w.partsOf(id)
-		open := 0
-		for _, p := range list {
-			if !p.State.Final() {
-				open++
-			}
-			require.NotEqual(t, catalog.JobWaiting, p.State)
-			w.checkJob(t, p, inSight, parent.ID == w.free)
-			if parent.State.Final() {
-				require.True(t, p.State.Final() || p.State == catalog.JobRunning && p.CancelRequested, "part %+v of %s", p, parent.State)
-			}
+	all := w.all()
+	byID := map[string]catalog.Job{}
+	for _, j := range all {
+		byID[j.ID] = j
+	}
+	open := map[string]int{}
+	for _, p := range all {
+		if p.Kind != catalog.PartJob {
+			continue
 		}
-		require.Equal(t, parent.State == catalog.JobWaiting, parent.State == catalog.JobWaiting && open > 0)
-		w.checkJob(t, parent, inSight, false)
+		parent := byID[p.ParentID]
+		if !p.State.Final() {
+			open[parent.ID]++
+		}
+		require.NotEqual(t, catalog.JobWaiting, p.State)
+		if parent.State.Final() {
+			require.True(t, p.State.Final() || p.State == catalog.JobRunning && p.CancelRequested, "part %+v of %s", p, parent.State)
+		}
+	}
+	for _, j := range all {
+		require.False(t, j.State == catalog.JobWaiting && open[j.ID] == 0, "job %s waits for nothing", j.ID)
+		w.checkJob(t, j, inSight, j.ID == w.free || j.ParentID != "" && j.ParentID == w.free)
 	}
 	w.free = ""
 }
@@ -197,8 +213,12 @@ func (w *world) checkJob(t *rapid.T, j catalog.Job, inSight map[string]bool, fre
 	require.True(t, 0 <= j.Attempts && j.Attempts <= j.MaxAttempts)
 	old := w.seen[j.ID]
 	require.GreaterOrEqual(t, j.Fence, old.Fence)
-	if old.State.Final() && !freed && w.free != j.ID {
+	if old.State.Final() && !freed {
 		require.Equal(t, old, j, "what is over stays over")
+	}
+	w.seen[j.ID] = j
+	if old.UpdatedAt.Equal(j.UpdatedAt) && old.Fence == j.Fence && old.State == j.State {
+		return // nothing was done to it
 	}
 	log, err := w.s.Attempts(w.ctx(), j.ID)
 	require.NoError(t, err)
@@ -215,5 +235,4 @@ func (w *world) checkJob(t *rapid.T, j catalog.Job, inSight map[string]bool, fre
 		}
 	}
 	require.Equal(t, j.Fence, claims+lost, "every claim and every takeover has raised the fence: %+v", j)
-	w.seen[j.ID] = j
 }
