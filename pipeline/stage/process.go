@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"time"
 
 	"rushes/catalog"
@@ -110,7 +111,7 @@ func Process(ctx context.Context, cfg Config, c *capture.Capture, uri string) (_
 // leave ends the use of a scratch folder: it goes when nothing in it can be of use any more.
 func leave(scratch *pipeline.Scratch, done bool) error {
 	if done {
-		return scratch.Remove()
+		return errors.Join(os.RemoveAll(scratch.Path()+fetchedSuffix), scratch.Remove())
 	}
 	return scratch.Close()
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"strings"
 	"time"
 
 	"rushes/catalog"
@@ -45,24 +46,25 @@ func CleanScratch(ctx context.Context, c Catalog, parent string) error {
 		return fmt.Errorf("look for scratch folders: %w", err)
 	}
 	for _, e := range entries {
-		if !e.IsDir() || !catalog.ValidID(e.Name()) {
+		id := strings.TrimSuffix(e.Name(), fetchedSuffix) // also what was fetched for the job
+		if !e.IsDir() || !catalog.ValidID(id) {
 			continue
 		}
-		job, err := c.JobByID(ctx, e.Name())
+		job, err := c.JobByID(ctx, id)
 		if err != nil && !errors.Is(err, catalog.ErrNotFound) {
 			return fmt.Errorf("look for the job of scratch folder %s: %w", e.Name(), err)
 		}
 		if err == nil && !job.State.Final() {
 			continue
 		}
-		s, err := pipeline.OpenScratch(parent, e.Name())
+		s, err := pipeline.OpenScratch(parent, id)
 		if errors.Is(err, pipeline.ErrScratchBusy) {
 			continue
 		}
 		if err != nil {
 			return err
 		}
-		if err := s.Remove(); err != nil {
+		if err := leave(s, true); err != nil {
 			return err
 		}
 	}

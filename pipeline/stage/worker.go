@@ -43,6 +43,9 @@ type WorkerConfig struct {
 	Disk pipeline.DiskRule
 	// Backoff is that of retries.
 	Backoff pipeline.Backoff
+	// Fetch brings a capture that lies elsewhere to this machine and gives its path; see Fetcher. Without it, captures
+	// lie on this machine.
+	Fetch func(ctx context.Context, uri string, scratch *pipeline.Scratch) (path string, err error)
 }
 
 // Work returns the handler of all jobs, of captures and of parts.
@@ -77,7 +80,7 @@ func (a *attempt) work(ctx context.Context, cfg *WorkerConfig) (err error) {
 		own.Observer = cfg.Observer(a.job)
 	}
 	a.cfg, a.steps = &own, cfg.Steps(a.job)
-	a.capture, a.outputs, a.only = LocalPath(a.job.CaptureURI), o.Outputs, o.Only
+	a.outputs, a.only = o.Outputs, o.Only
 	a.isReady = func() error {
 		if err := cfg.Disk.Check(a.opened.Bytes); err != nil {
 			return err
@@ -87,6 +90,9 @@ func (a *attempt) work(ctx context.Context, cfg *WorkerConfig) (err error) {
 	scratch, err := openScratch(ctx, own.Scratch, a.job.ID, nil)
 	if err != nil {
 		return fmt.Errorf("scratch folder of job %s: %w", a.job.ID, err)
+	}
+	if err := a.locate(ctx, cfg, scratch); err != nil {
+		return errors.Join(err, leave(scratch, a.over(err)))
 	}
 	if o.Part != nil {
 		if err = cfg.Disk.Check(0); err == nil {
@@ -175,6 +181,15 @@ func NewJob(ctx context.Context, uri string, o Options) (_ catalog.Job, err erro
 		return catalog.Job{}, err
 	}
 	defer func() { err = errors.Join(err, c.Close()) }()
+	address, err := filepath.Abs(LocalPath(uri))
+	if err != nil {
+		return catalog.Job{}, fmt.Errorf("address of capture %s: %w", uri, err)
+	}
+	return newJob(c, address, o)
+}
+
+// newJob makes the job of an open capture at this address.
+func newJob(c *capture.Capture, uri string, o Options) (_ catalog.Job, err error) {
 	if err := c.Override(o.Outputs); err != nil {
 		return catalog.Job{}, err
 	}
@@ -182,9 +197,7 @@ func NewJob(ctx context.Context, uri string, o Options) (_ catalog.Job, err erro
 		return catalog.Job{}, err
 	}
 	job := jobOf(c)
-	if job.CaptureURI, err = filepath.Abs(LocalPath(uri)); err != nil {
-		return job, fmt.Errorf("address of capture %s: %w", uri, err)
-	}
+	job.CaptureURI = uri
 	if job.Options, err = json.Marshal(o); err != nil {
 		return job, fmt.Errorf("options of capture %s: %w", uri, err)
 	}
