@@ -239,9 +239,9 @@ func TestPanicInTheMiddle(t *testing.T) {
 
 type faultyKeys struct{ api.Keys }
 
-func (f faultyKeys) KeyByAccessKey(ctx context.Context, k string) (api.Key, error) {
+func (f faultyKeys) KeyByAccessKey(ctx context.Context, k string) (catalog.AccessKey, error) {
 	if k == "broken" {
-		return api.Key{}, errors.New("database is on fire")
+		return catalog.AccessKey{}, errors.New("database is on fire")
 	}
 	return f.Keys.KeyByAccessKey(ctx, k)
 }

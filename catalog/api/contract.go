@@ -31,7 +31,7 @@ type Catalog interface {
 	ListJobsOfApp(ctx context.Context, app string, f catalog.JobFilter) ([]catalog.Job, error)
 	// ListRecordings returns those of the app's jobs that stand for recordings
 	// and that the filter chooses, the greatest id first.
-	ListRecordings(ctx context.Context, app string, f RecordingFilter) ([]catalog.Job, error)
+	ListRecordings(ctx context.Context, app string, f catalog.RecordingFilter) ([]catalog.Job, error)
 	// AssetsOfCapture returns the assets of all jobs with that capture key, parts
 	// left out, that no newer ones replace: the smallest id first.
 	AssetsOfCapture(ctx context.Context, captureKey string) ([]catalog.Asset, error)
@@ -48,25 +48,6 @@ type Catalog interface {
 	// and returns it. A job that is over is an error that wraps
 	// catalog.ErrInvalid.
 	CancelJob(ctx context.Context, id string) (catalog.Job, error)
-}
-
-// RecordingFilter chooses the jobs that stand for recordings: those of kind
-// capture and generation 0, because making a capture again does not make it
-// another recording. Empty fields choose all.
-type RecordingFilter struct {
-	// Live chooses the captures of live streams (source "live-stream"), or else
-	// those of all other sources.
-	Live bool
-	// RoomID is the recorder's id of a room.
-	RoomID string
-	// SessionID is the recorder's id of a session.
-	SessionID string
-	// States are the states to choose; none of them chooses all.
-	States []catalog.JobState
-	// After is the id of the last job of the page before, or "".
-	After string
-	// Limit is the number of jobs at most.
-	Limit int
 }
 
 // Actions changes things on behalf of an app. What the app may not have is an
@@ -110,50 +91,24 @@ type Reprocess struct {
 	Composition json.RawMessage
 }
 
-// Key is an app's access key. Printed, it does not show its secret.
-type Key struct {
-	// AccessKey names the key; it is no secret.
-	AccessKey string
-	// AppID is whose key it is.
-	AppID string
-	// Secret signs the app's tokens.
-	Secret catalog.Secret
-}
-
 // Keys finds access keys.
 type Keys interface {
 	// KeyByAccessKey returns the key, or an error that wraps catalog.ErrNotFound
 	// when there is none or it has been revoked.
-	KeyByAccessKey(ctx context.Context, accessKey string) (Key, error)
+	KeyByAccessKey(ctx context.Context, accessKey string) (catalog.AccessKey, error)
 }
 
 // Idempotency keeps the answers to requests that carry an Idempotency-Key.
 type Idempotency interface {
-	// Reserve writes r down, unconditionally first for its app and key, and
+	// ReserveRequest writes r down, unconditionally first for its app and key, and
 	// reports true. Where there is a row for them already it returns that row and
 	// false, except that it replaces rows made before stale that have no answer,
 	// and rows made before expired. It is one transaction.
-	Reserve(ctx context.Context, r Request, stale, expired time.Time) (Request, bool, error)
-	// Answer adds the answer to the row of r, if r.Holder still has it.
-	Answer(ctx context.Context, r Request) error
-	// Release removes the row of r, if r.Holder still has it and it has no answer.
-	Release(ctx context.Context, r Request) error
-}
-
-// Request is a request that carried an Idempotency-Key, and its answer.
-type Request struct {
-	// AppID and Key say which request it is.
-	AppID, Key string
-	// Digest is the SHA-256 of what was asked for, in hex digits.
-	Digest string
-	// Holder names who works at it: 32 hex digits.
-	Holder string
-	// CreatedAt is when it was reserved.
-	CreatedAt time.Time
-	// Status is the HTTP status of the answer, or 0 while there is none.
-	Status int
-	// Body is the answer, JSON.
-	Body []byte
+	ReserveRequest(ctx context.Context, r catalog.Request, stale, expired time.Time) (catalog.Request, bool, error)
+	// AnswerRequest adds the answer to the row of r, if r.Holder still has it.
+	AnswerRequest(ctx context.Context, r catalog.Request) error
+	// ReleaseRequest removes the row of r, if r.Holder still has it and it has no answer.
+	ReleaseRequest(ctx context.Context, r catalog.Request) error
 }
 
 // Objects is what the API reads of the store: the playlists of room-vod

@@ -73,7 +73,7 @@ func newWorld(t testing.TB, change ...func(*api.Config)) *world {
 		"key-a": {AccessKey: "key-a", AppID: defaultApp, Secret: "secret of the default app 0123456789"},
 		"key-b": {AccessKey: "key-b", AppID: otherApp, Secret: "secret of the other app 0123456789"},
 	}
-	w.once = &rows{rows: map[[2]string]api.Request{}}
+	w.once = &rows{rows: map[[2]string]catalog.Request{}}
 	w.actions = &actions{world: w}
 	handler := &latest{}
 	w.server = httptest.NewServer(handler)

@@ -7,6 +7,8 @@ import (
 	"net/http"
 	"strings"
 	"time"
+
+	"rushes/catalog"
 )
 
 const (
@@ -37,10 +39,10 @@ func (a *API) once(body []byte, run http.HandlerFunc) http.HandlerFunc {
 			return
 		}
 		now := a.config.Now()
-		mine := Request{
+		mine := catalog.Request{
 			AppID: stateOf(r.Context()).app, Key: values[0], Digest: digestOf(r, body), Holder: randomHex(), CreatedAt: now,
 		}
-		there, reserved, err := a.config.Idempotency.Reserve(r.Context(), mine,
+		there, reserved, err := a.config.Idempotency.ReserveRequest(r.Context(), mine,
 			now.Add(-a.config.RequestTime-graceTime), now.Add(-a.config.IdempotencyTime))
 		switch {
 		case err != nil:
@@ -63,7 +65,7 @@ func (a *API) once(body []byte, run http.HandlerFunc) http.HandlerFunc {
 
 // first answers the first request with a key, and keeps the answer before it
 // goes out. A panic gives the key free again on its way up.
-func (a *API) first(w http.ResponseWriter, r *http.Request, mine Request, run http.HandlerFunc) {
+func (a *API) first(w http.ResponseWriter, r *http.Request, mine catalog.Request, run http.HandlerFunc) {
 	// The client may be gone by now; what is kept is kept for its next try.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), graceTime/2)
 	defer cancel()
@@ -72,7 +74,7 @@ func (a *API) first(w http.ResponseWriter, r *http.Request, mine Request, run ht
 		if kept {
 			return
 		}
-		if err := a.config.Idempotency.Release(ctx, mine); err != nil {
+		if err := a.config.Idempotency.ReleaseRequest(ctx, mine); err != nil {
 			a.config.Log.ErrorContext(ctx, "give an idempotency key free", "request_id", stateOf(ctx).id, "error", err.Error())
 		}
 	}()
@@ -83,7 +85,7 @@ func (a *API) first(w http.ResponseWriter, r *http.Request, mine Request, run ht
 		// Where it cannot be kept the reservation stays until it is stale, because
 		// what was asked for is done.
 		kept = true
-		if err := a.config.Idempotency.Answer(ctx, mine); err != nil {
+		if err := a.config.Idempotency.AnswerRequest(ctx, mine); err != nil {
 			a.config.Log.ErrorContext(ctx, "keep an idempotent answer", "request_id", stateOf(ctx).id, "error", err.Error())
 		}
 	}

@@ -145,7 +145,7 @@ func listRecordings[T any](
 	states := jobStates(RecordingStatus(in.Status))
 	if in.Status == "" || states != nil {
 		var err error
-		found, err = a.config.Catalog.ListRecordings(ctx, appOf(ctx), RecordingFilter{
+		found, err = a.config.Catalog.ListRecordings(ctx, appOf(ctx), catalog.RecordingFilter{
 			Live: live, RoomID: in.RoomID, SessionID: in.SessionID, States: states,
 			After: in.Start, Limit: in.Limit + 1,
 		})

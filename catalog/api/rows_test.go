@@ -100,7 +100,7 @@ func (o *owned) pickJobs(ctx context.Context, app string, f catalog.JobFilter, f
 		})
 }
 
-func (o *owned) ListRecordings(ctx context.Context, app string, f api.RecordingFilter) ([]catalog.Job, error) {
+func (o *owned) ListRecordings(ctx context.Context, app string, f catalog.RecordingFilter) ([]catalog.Job, error) {
 	return o.pickJobs(ctx, app, catalog.JobFilter{Kind: catalog.CaptureJob, RoomID: f.RoomID, After: f.After, Limit: f.Limit},
 		func(j catalog.Job) bool {
 			return j.Generation == 0 && (j.Source == "live-stream") == f.Live &&
@@ -143,22 +143,22 @@ func (o *owned) AssetTypesOfCaptures(ctx context.Context, keys []string) (map[st
 	return types, nil
 }
 
-type keyring map[string]api.Key
+type keyring map[string]catalog.AccessKey
 
-func (k keyring) KeyByAccessKey(_ context.Context, accessKey string) (api.Key, error) {
+func (k keyring) KeyByAccessKey(_ context.Context, accessKey string) (catalog.AccessKey, error) {
 	if key, ok := k[accessKey]; ok {
 		return key, nil
 	}
-	return api.Key{}, fmt.Errorf("access key: %w", catalog.ErrNotFound)
+	return catalog.AccessKey{}, fmt.Errorf("access key: %w", catalog.ErrNotFound)
 }
 
 // rows keeps the answers to idempotency keys, as a table would.
 type rows struct {
 	mu   sync.Mutex
-	rows map[[2]string]api.Request
+	rows map[[2]string]catalog.Request
 }
 
-func (s *rows) Reserve(_ context.Context, r api.Request, stale, expired time.Time) (api.Request, bool, error) {
+func (s *rows) ReserveRequest(_ context.Context, r catalog.Request, stale, expired time.Time) (catalog.Request, bool, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	id := [2]string{r.AppID, r.Key}
@@ -170,7 +170,7 @@ func (s *rows) Reserve(_ context.Context, r api.Request, stale, expired time.Tim
 	return r, true, nil
 }
 
-func (s *rows) Answer(_ context.Context, r api.Request) error {
+func (s *rows) AnswerRequest(_ context.Context, r catalog.Request) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if id := [2]string{r.AppID, r.Key}; s.rows[id].Holder == r.Holder {
@@ -180,7 +180,7 @@ func (s *rows) Answer(_ context.Context, r api.Request) error {
 	return nil
 }
 
-func (s *rows) Release(_ context.Context, r api.Request) error {
+func (s *rows) ReleaseRequest(_ context.Context, r catalog.Request) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	id := [2]string{r.AppID, r.Key}

@@ -57,10 +57,10 @@ func (c *claims) Validate() error {
 }
 
 // authenticate returns the key that signed the request's token.
-func (a *API) authenticate(r *http.Request) (Key, error) {
+func (a *API) authenticate(r *http.Request) (catalog.AccessKey, error) {
 	scheme, token, _ := strings.Cut(r.Header.Get("Authorization"), " ")
 	var (
-		key Key
+		key catalog.AccessKey
 		err error = errToken("no bearer token")
 	)
 	if strings.EqualFold(scheme, "Bearer") && token != "" {
@@ -68,19 +68,19 @@ func (a *API) authenticate(r *http.Request) (Key, error) {
 	}
 	var reason errToken
 	if errors.As(err, &reason) {
-		return Key{}, refuse(http.StatusUnauthorized, "Token validation error", string(reason))
+		return catalog.AccessKey{}, refuse(http.StatusUnauthorized, "Token validation error", string(reason))
 	}
 	return key, err
 }
 
 // keyOfToken checks a management token. What is wrong with it is an errToken,
 // other errors are those of the key's lookup.
-func (a *API) keyOfToken(ctx context.Context, token string) (Key, error) {
+func (a *API) keyOfToken(ctx context.Context, token string) (catalog.AccessKey, error) {
 	if len(token) > maxToken {
-		return Key{}, errToken("the token is too long")
+		return catalog.AccessKey{}, errToken("the token is too long")
 	}
 	var (
-		key    Key
+		key    catalog.AccessKey
 		broken error
 	)
 	parser := jwt.NewParser(
@@ -111,9 +111,9 @@ func (a *API) keyOfToken(ctx context.Context, token string) (Key, error) {
 	})
 	switch {
 	case broken != nil:
-		return Key{}, broken
+		return catalog.AccessKey{}, broken
 	case err != nil:
-		return Key{}, reasonOf(err)
+		return catalog.AccessKey{}, reasonOf(err)
 	}
 	return key, nil
 }

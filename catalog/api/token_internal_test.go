@@ -16,11 +16,11 @@ func unix(s int64) time.Time { return time.Unix(s, 0) }
 
 type oneKey struct{}
 
-func (oneKey) KeyByAccessKey(_ context.Context, k string) (Key, error) {
+func (oneKey) KeyByAccessKey(_ context.Context, k string) (catalog.AccessKey, error) {
 	if k == "k" {
-		return Key{AccessKey: "k", AppID: "a", Secret: "s"}, nil
+		return catalog.AccessKey{AccessKey: "k", AppID: "a", Secret: "s"}, nil
 	}
-	return Key{}, catalog.ErrNotFound
+	return catalog.AccessKey{}, catalog.ErrNotFound
 }
 
 // FuzzToken: no token gets in whose signature nobody made, and every refusal
