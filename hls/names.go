@@ -2,6 +2,7 @@ package hls
 
 import (
 	"cmp"
+	"fmt"
 	"strings"
 )
 
@@ -33,37 +34,29 @@ func splitName(s string) *naturalName {
 	return n
 }
 
-// compareNames orders names of one pattern by their numbers, others as text.
+// compareNames orders names by the numbers in them, then as text: "seg2.ts" comes before "seg10.ts", and a copy like
+// "seg2.again.ts" beside what it is a copy of.
 func compareNames(a, b *naturalName) int {
-	if c := compareNumbers(a, b); c != 0 {
-		return c
-	}
-	return cmp.Compare(a.full, b.full)
-}
-
-// compareNumbers is compareNames without the last resort: 0 when the numbers are the same.
-func compareNumbers(a, b *naturalName) int {
-	if a.pattern != b.pattern {
-		return cmp.Compare(a.pattern, b.pattern)
-	}
-	for i := range a.numbers {
+	for i := range min(len(a.numbers), len(b.numbers)) {
 		x, y := a.numbers[i], b.numbers[i]
 		if c := cmp.Or(cmp.Compare(len(x), len(y)), cmp.Compare(x, y)); c != 0 {
 			return c
 		}
 	}
-	return 0
+	return cmp.Or(cmp.Compare(len(a.numbers), len(b.numbers)), cmp.Compare(a.pattern, b.pattern), cmp.Compare(a.full, b.full))
 }
 
-// numbered reports whether the names of all pieces follow one pattern and have different numbers.
+// numbered reports whether names tell the order: most follow one pattern, and the numbers differ.
 func numbered(list []*piece) bool {
-	seen := make(map[string]bool, len(list))
+	patterns, numbers := make(map[string]int), make(map[string]bool)
+	most := 0
 	for _, p := range list {
-		key := strings.Join(p.name.numbers, ",")
-		if p.name.pattern != list[0].name.pattern || len(p.name.numbers) == 0 || seen[key] && p.seg.Length == 0 {
+		if len(p.name.numbers) == 0 {
 			return false
 		}
-		seen[key] = true
+		patterns[p.name.pattern]++
+		most = max(most, patterns[p.name.pattern])
+		numbers[fmt.Sprint(p.name.numbers, p.seg.Offset)] = true
 	}
-	return true
+	return 2*most >= len(list) && 2*len(numbers) >= len(list)
 }

@@ -181,11 +181,12 @@ func (b *builder) join(ctx context.Context, run *layerRun, p *piece, usual Tick)
 	}
 	at, found := slices.BinarySearchFunc(run.pieces, p.start()-sameTime, func(q *piece, t Tick) int { return cmp.Compare(q.start(), t) })
 	found = at < len(run.pieces) && run.pieces[at].start() < p.start()+sameTime
-	agrees := abs(p.wallOffset(last)) < wallError
+	known := gapOf(last, p) != maxTick
+	agrees := known && abs(p.wallOffset(last)) < wallError
 	if found {
 		return b.double(ctx, run, at, p, agrees)
 	}
-	if at > 0 && at < len(run.pieces) && agrees && run.pieces[at-1].expected(usual) <= p.start()+usual/2 && p.start()+usual/2 <= run.pieces[at].start() {
+	if at > 0 && at < len(run.pieces) && (agrees || !known && len(p.name.numbers) == 0) && run.pieces[at-1].expected(usual) <= p.start()+usual/2 && p.start()+usual/2 <= run.pieces[at].start() {
 		run.pieces = slices.Insert(run.pieces, at, p)
 		return true, nil
 	}
