@@ -17,7 +17,7 @@ import (
 type reprocessCmd struct {
 	Run  reprocessRunCmd  `cmd:"" default:"withargs" help:"Make assets again (the word run may be left out): what is chosen, of captures that are still there."`
 	List reprocessListCmd `cmd:"" help:"List runs, newest first."`
-	Show reprocessShowCmd `cmd:"" help:"Show one run: how far it is, and what was skipped or has failed, with reasons."`
+	Show reprocessShowCmd `cmd:"" help:"Show one run: how far it is, as its command has seen it, and what was skipped or has failed, with reasons."`
 }
 
 // The limits of a run when nobody says otherwise.
@@ -29,7 +29,7 @@ const (
 type reprocessRunCmd struct {
 	selectFlags `embed:"" group:"Which assets:"`
 	againFlags  `embed:"" group:"How, where not as they were made before:"`
-	DryRun      bool     `help:"Count what is chosen and estimate the CPU-hours, from what the jobs that made the assets took, else per hour of media: 1 for room-composite, 1.5 for room-composite-legacy, 0.3 for stream, 0.1 for track and room-vod. Nothing is written. With --purge, count what would be deleted."`
+	DryRun      bool     `help:"Count what is chosen and estimate the CPU-hours, from what the jobs that made the assets took, else per hour of media: 0.3 for room-composite, 0.4 for room-composite-legacy, 0.1 for stream, 0.01 for track and room-vod. Nothing is written. With --purge, count what would be deleted."`
 	Purge       bool     `help:"Delete assets that were chosen and that a newer, completed asset has replaced: rows, bytes and thumbnails."`
 	Resume      string   `help:"Go on with the run of this id, with its selection and options." placeholder:"ID"`
 	Rate        *float64 `help:"Most jobs to queue each second; 0 is without limit. Default: 10, or the resumed run's." placeholder:"N"`

@@ -193,54 +193,70 @@ func (f *feeder) newJob(ctx context.Context, made []catalog.Job, assets []catalo
 	if err != nil {
 		return catalog.Job{}, catalog.ItemFailed, err
 	}
-	uris, err := f.addresses(ctx, made)
-	if err != nil {
-		return catalog.Job{}, catalog.ItemFailed, err
-	}
 	state, failure := catalog.ItemSkipped, error(nil)
-	for _, uri := range uris {
-		job, err := stage.NewJob(ctx, uri, options)
-		switch {
-		case errors.Is(err, fs.ErrNotExist):
-			err = fmt.Errorf("the capture has vanished: %w", err)
-		case err != nil:
-			state = catalog.ItemFailed
-		case job.CaptureKey != made[0].CaptureKey:
-			err = fmt.Errorf("the capture has vanished: another one lies at %s", uri)
-		default:
-			job.Queue, job.BackfillID = catalog.QueueBackfill, f.backfill.ID
-			return job, catalog.ItemQueued, nil
+	try := func(uris []string) (job catalog.Job, found bool) {
+		for _, uri := range uris {
+			job, err := stage.NewJob(ctx, uri, options)
+			switch {
+			case errors.Is(err, fs.ErrNotExist):
+				err = fmt.Errorf("the capture has vanished: %w", err)
+			case err != nil:
+				state = catalog.ItemFailed
+			case job.CaptureKey != made[0].CaptureKey:
+				err = fmt.Errorf("the capture has vanished: another one lies at %s", uri)
+			default:
+				job.Queue, job.BackfillID = catalog.QueueBackfill, f.backfill.ID
+				return job, true
+			}
+			failure = cmp.Or(failure, err)
 		}
-		failure = cmp.Or(failure, err)
+		return catalog.Job{}, false
+	}
+	job, found := try(addresses(made))
+	if !found && state == catalog.ItemSkipped { // it may have been moved, and queued from elsewhere
+		elsewhere, err := f.elsewhere(ctx, made[0])
+		if err != nil {
+			return catalog.Job{}, catalog.ItemFailed, err
+		}
+		job, found = try(elsewhere)
+	}
+	if found {
+		return job, catalog.ItemQueued, nil
 	}
 	return catalog.Job{}, state, failure
 }
 
-// addresses lists where the capture of the jobs may lie, beginning with what is likeliest: it may have been moved, and
-// queued from there, after these jobs were made.
-func (f *feeder) addresses(ctx context.Context, made []catalog.Job) (uris []string, err error) {
-	same := slices.Clone(made)
-	filter := catalog.JobFilter{RoomID: made[0].RoomID, Kind: catalog.CaptureJob}
-	for filter.RoomID != "" {
-		jobs, err := f.data.catalog.ListJobs(ctx, filter)
-		if err != nil {
-			return nil, err
-		}
-		for _, j := range jobs {
-			filter.After = j.ID
-			if j.CaptureKey == made[0].CaptureKey {
-				same = append(same, j)
-			}
-		}
-		if len(jobs) < catalog.MaxPage {
-			break
-		}
-	}
-	slices.SortStableFunc(same, func(a, b catalog.Job) int { return b.UpdatedAt.Compare(a.UpdatedAt) })
-	for _, j := range same {
+// addresses are where the capture of the jobs lies, by the one that was written last first.
+func addresses(jobs []catalog.Job) (uris []string) {
+	jobs = slices.Clone(jobs)
+	slices.SortStableFunc(jobs, func(a, b catalog.Job) int { return b.UpdatedAt.Compare(a.UpdatedAt) })
+	for _, j := range jobs {
 		if !slices.Contains(uris, j.CaptureURI) {
 			uris = append(uris, j.CaptureURI)
 		}
 	}
-	return uris, nil
+	return uris
+}
+
+// elsewhere lists where all jobs of a job's room found its capture. The room's jobs are read once.
+func (f *feeder) elsewhere(ctx context.Context, job catalog.Job) ([]string, error) {
+	if f.rooms[job.RoomID] == nil {
+		captures := map[string][]catalog.Job{}
+		filter := catalog.JobFilter{RoomID: job.RoomID, Kind: catalog.CaptureJob}
+		for {
+			page, err := f.data.catalog.ListJobs(ctx, filter)
+			if err != nil {
+				return nil, err
+			}
+			for _, j := range page {
+				filter.After = j.ID
+				captures[j.CaptureKey] = append(captures[j.CaptureKey], catalog.Job{CaptureURI: j.CaptureURI, UpdatedAt: j.UpdatedAt})
+			}
+			if len(page) < catalog.MaxPage {
+				break
+			}
+		}
+		f.rooms[job.RoomID] = captures
+	}
+	return addresses(f.rooms[job.RoomID][job.CaptureKey]), nil
 }

@@ -34,10 +34,11 @@ type feeder struct {
 	holder   string // of the run's lease
 	noWorker time.Duration
 
-	queued  map[string]string   // capture key to job, of all the run's jobs
-	groups  []*captureGroup     // not queued yet
-	flying  map[string][]string // job to its assets, of jobs that are not over
-	order   []string            // the jobs of flying, the one to look at next first
+	queued  map[string]string                   // capture key to job, of all the run's jobs
+	groups  []*captureGroup                     // not queued yet
+	rooms   map[string]map[string][]catalog.Job // room to capture key to where its jobs found it, as far as that was asked for
+	flying  map[string][]string                 // job to its assets, of jobs that are not over
+	order   []string                            // the jobs of flying, the one to look at next first
 	counts  map[catalog.BackfillItemState]int64
 	nextAt  time.Time // when the next job may be queued
 	aliveAt time.Time // when a job was last seen at work, or waiting for nobody
@@ -52,7 +53,7 @@ func newFeeder(e env, d *data, run catalog.Backfill, asJSON bool) (*feeder, erro
 	}
 	return &feeder{env: e, data: d, backfill: run, json: asJSON, noWorker: noWorkerAfter,
 		holder: fmt.Sprintf("%s-%d-%s", host, os.Getpid(), rand.Text()),
-		queued: map[string]string{}, flying: map[string][]string{}, counts: map[catalog.BackfillItemState]int64{}}, nil
+		rooms:  map[string]map[string][]catalog.Job{}, queued: map[string]string{}, flying: map[string][]string{}, counts: map[catalog.BackfillItemState]int64{}}, nil
 }
 
 // run feeds until every item is over, or ctx ends.

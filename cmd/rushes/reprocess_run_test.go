@@ -81,7 +81,10 @@ func TestReprocess(t *testing.T) {
 	requirePurge(t, folder, before, bytesBefore, bytesAfter)
 
 	// Options that were given once stay where later runs do not give others.
-	again(t, pipeline.ExitOK, folder, "--type", "room-composite-legacy", "--background", "#102030")
+	screen, stdout, code := shown(t, "xterm", "reprocess", "--data", folder, "--type", "room-composite-legacy", "--background", "#102030")
+	require.Equal(t, pipeline.ExitOK, code)
+	require.Contains(t, screen, "0 pending, 1 done, 0 skipped, 0 failed, 0 jobs in flight")
+	require.Regexp(t, `\Arun [0-9a-f]{24}: 1 assets\nrun [0-9a-f]{24}: done\nselection .*\n(?s:.*)^?done +1\n`, stdout)
 	for _, a := range listed(t, folder, false) {
 		if a.Type == catalog.RoomCompositeLegacy {
 			require.Equal(t, 3, a.Version)

@@ -274,3 +274,37 @@ func jobsOf(t *testing.T, d *data, run string) []catalog.Job {
 	slices.Reverse(jobs)
 	return jobs
 }
+
+// TestReprocessNoWorker says once that nobody works, and only while something waits for a worker.
+func TestReprocessNoWorker(t *testing.T) {
+	t.Parallel()
+	var stderr strings.Builder
+	f := &feeder{env: env{stderr: &stderr}, noWorker: time.Hour, flying: map[string][]string{"job": nil}, aliveAt: time.Now()}
+	f.warn()
+	require.Empty(t, stderr.String())
+	f.aliveAt = time.Now().Add(-time.Hour)
+	f.warn()
+	require.Equal(t, "rushes: no worker has been at any of the run's jobs for 1h0m0s; is `rushes serve` or `rushes worker` running?\n", stderr.String())
+	f.warn()
+	require.Len(t, strings.Split(stderr.String(), "\n"), 2)
+	idle := &feeder{env: env{stderr: &stderr}, noWorker: time.Hour, aliveAt: time.Now().Add(-time.Hour)}
+	idle.warn()
+	require.Len(t, strings.Split(stderr.String(), "\n"), 2)
+}
+
+// TestReprocessIDsFromInput reads ids as a list of assets gives them.
+func TestReprocessIDsFromInput(t *testing.T) {
+	t.Parallel()
+	folder := t.TempDir()
+	madeUp(t, folder)
+	table := rushes(t, "assets", "list", "--room", "two", "--data", folder)
+	requireSuccess(t, table)
+	_, rows, _ := strings.Cut(table.stdout, "\n")
+	cmd := child(t.Context(), t, "reprocess", "--ids", "-", "--dry-run", "--json", "--data", folder)
+	cmd.Stdin = strings.NewReader(rows + strings.Repeat("e", 24) + "\n")
+	out, err := cmd.Output()
+	require.NoError(t, err)
+	got := parse[estimates](t, string(out))
+	require.Equal(t, int64(2), got.Total.Assets)
+	require.Equal(t, 1, got.Skipped)
+}

@@ -11,10 +11,9 @@ import (
 
 // PurgeCatalog is what Purge needs of the catalog; sqlstore.Store says what its methods do.
 type PurgeCatalog interface {
-	// AssetByKey, DeleteAsset and ForgetPlaces are those of sqlstore.Store.
+	// AssetByKey and DeleteAsset are those of sqlstore.Store.
 	AssetByKey(ctx context.Context, key string) (catalog.Asset, error)
 	DeleteAsset(ctx context.Context, id string) error
-	ForgetPlaces(ctx context.Context, paths []string) error
 }
 
 // Keep says why an asset must stay: "" when it may be purged, because a newer, completed asset whose bytes are in the
@@ -44,24 +43,19 @@ func Keep(ctx context.Context, c PurgeCatalog, store blob.Store, a catalog.Asset
 	return "", nil
 }
 
-// Purge deletes an asset that Keep lets go: its row, then its bytes and thumbnails. It may be repeated; what an
-// interruption leaves in the store is a stray, which CleanStrays deletes.
+// Purge deletes an asset that Keep lets go: its bytes and thumbnails, then its row. It may be repeated, after an
+// interruption too. Its place is left to CleanStrays: until that has come by, nobody is given the place again, and so
+// nothing new is deleted in the old one's stead.
 func Purge(ctx context.Context, c PurgeCatalog, store blob.Store, a catalog.Asset) error {
 	reason, err := Keep(ctx, c, store, a)
 	if err == nil && reason != "" {
 		err = errors.New(reason)
 	}
+	if err == nil && a.Path != "" {
+		err = deletePlace(ctx, store, a.Path)
+	}
 	if err != nil {
 		return fmt.Errorf("purge asset %s: %w", a.ID, err)
 	}
-	if err := c.DeleteAsset(ctx, a.ID); err != nil {
-		return err
-	}
-	if a.Path == "" {
-		return nil
-	}
-	if err := deletePlace(ctx, store, a.Path); err != nil {
-		return fmt.Errorf("purge asset %s: %w", a.ID, err)
-	}
-	return c.ForgetPlaces(ctx, []string{a.Path})
+	return c.DeleteAsset(ctx, a.ID)
 }
