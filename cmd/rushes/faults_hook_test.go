@@ -234,7 +234,9 @@ func (w *faultyWriter) Write(line []byte) (int, error) {
 	case m.Confined != nil && w.confined != nil:
 		w.confined.happen()
 	case m.Report != nil && w.fault != nil && w.fault.isDue(m.Report):
-		w.fault.happen()
+		f := w.fault
+		w.fault = nil // once: a process that was stopped may be let go
+		f.happen()
 	}
 	return n, err
 }

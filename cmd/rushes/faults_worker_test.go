@@ -202,3 +202,12 @@ func (c *cluster) requireReused(shared map[string]time.Time, after []stepSeen) {
 	c.Logf("%d finished units were taken over, %d others made", len(shared), again)
 	require.Positive(c, again)
 }
+
+// workerPID is the process of a worker, of its name.
+func workerPID(worker string) (pid int) {
+	fields := strings.Split(worker, "-")
+	if n := len(fields); n >= 3 {
+		_, _ = fmt.Sscan(fields[n-2], &pid)
+	}
+	return pid
+}
