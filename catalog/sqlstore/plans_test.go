@@ -66,8 +66,15 @@ func TestSQLitePlans(t *testing.T) {
 		"LatestAssetByKey":    "USE TEMP B-TREE FOR ORDER BY", // of the versions of one
 		"SilentJobs":          "SCAN jobs USING INDEX jobs_running",
 	}
+	leads := regexp.MustCompile(`(\w+) = \$\d+ AND`)
 	for _, q := range queries(t) {
-		for _, line := range explain(t, db, "EXPLAIN QUERY PLAN "+q.text, q.args(), 4) {
+		plan := explain(t, db, "EXPLAIN QUERY PLAN "+q.text, q.args(), 4)
+		if strings.HasPrefix(q.name, "List") { // all that leads a list is looked up in its index
+			for _, lead := range leads.FindAllStringSubmatch(q.text, -1) {
+				require.Regexp(t, `USING INDEX \w+ \(.*\b`+lead[1]+`=\?`, plan[0], q.name)
+			}
+		}
+		for _, line := range plan {
 			if !strings.HasPrefix(line, "SCAN") && !strings.Contains(line, "TEMP B-TREE") || line == "SCAN CONSTANT ROW" {
 				continue
 			}

@@ -32,6 +32,10 @@ CREATE TABLE requests (
 );
 CREATE INDEX requests_by_age ON requests (created_at);
 
+-- Without statistics SQLite takes the narrowest index that fits somehow. Where
+-- that would be one of another list, its condition has a word that only its own
+-- lists say, and that is true of every asset: version > 0, size >= 0.
+--
 -- What follows the id in an index is what the other filters look at, so that
 -- rows that do not fit are passed over without being read.
 DROP INDEX assets_by_room;
@@ -47,9 +51,11 @@ DROP INDEX assets_by_software;
 DROP INDEX assets_current_by_type;
 DROP INDEX assets_current_by_status;
 DROP INDEX assets_current_by_type_and_status;
-CREATE INDEX assets_current_by_type ON assets (type, id, status) WHERE superseded_by = '';
-CREATE INDEX assets_current_by_status ON assets (status, id, type) WHERE superseded_by = '';
-CREATE INDEX assets_by_app ON assets (app_id, id) WHERE superseded_by = '';
+DROP INDEX assets_current_by_software;
+CREATE INDEX assets_current_by_software ON assets (software, id, type, status) WHERE superseded_by = '' AND size >= 0;
+CREATE INDEX assets_current_by_type ON assets (type, id, status) WHERE superseded_by = '' AND size >= 0;
+CREATE INDEX assets_current_by_status ON assets (status, id, type) WHERE superseded_by = '' AND size >= 0;
+CREATE INDEX assets_by_app ON assets (app_id, id) WHERE superseded_by = '' AND version > 0;
 CREATE INDEX assets_by_app_and_type ON assets (app_id, type, id, status) WHERE superseded_by = '';
 CREATE INDEX assets_by_app_and_status ON assets (app_id, status, id, type) WHERE superseded_by = '';
 
@@ -73,6 +79,8 @@ DROP INDEX assets_by_app_and_type;
 DROP INDEX assets_by_app;
 DROP INDEX assets_current_by_status;
 DROP INDEX assets_current_by_type;
+DROP INDEX assets_current_by_software;
+CREATE INDEX assets_current_by_software ON assets (software, id) WHERE superseded_by = '';
 CREATE INDEX assets_current_by_type ON assets (type, id) WHERE superseded_by = '';
 CREATE INDEX assets_current_by_status ON assets (status, id) WHERE superseded_by = '';
 CREATE INDEX assets_current_by_type_and_status ON assets (type, status, id) WHERE superseded_by = '';

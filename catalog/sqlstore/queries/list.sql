@@ -81,7 +81,7 @@ LIMIT CAST(sqlc.arg(max_rows) AS BIGINT);
 
 -- name: ListCurrentAssetsOfApp :many
 SELECT * FROM assets
-WHERE superseded_by = '' AND app_id = sqlc.arg(app_id) AND id < sqlc.arg(before) AND id > sqlc.arg(after)
+WHERE superseded_by = '' AND version > 0 AND app_id = sqlc.arg(app_id) AND id < sqlc.arg(before) AND id > sqlc.arg(after)
     AND (CAST(sqlc.arg(software) AS TEXT) = '' OR software = CAST(sqlc.arg(software) AS TEXT))
     AND (CAST(sqlc.arg(created_from) AS BIGINT) = 0 OR created_at >= CAST(sqlc.arg(created_from) AS BIGINT))
     AND (CAST(sqlc.arg(created_before) AS BIGINT) = 0 OR created_at < CAST(sqlc.arg(created_before) AS BIGINT))
@@ -120,7 +120,7 @@ LIMIT CAST(sqlc.arg(max_rows) AS BIGINT);
 
 -- name: ListCurrentAssetsByStatus :many
 SELECT * FROM assets
-WHERE superseded_by = '' AND status = sqlc.arg(status) AND id < sqlc.arg(before) AND id > sqlc.arg(after)
+WHERE superseded_by = '' AND size >= 0 AND status = sqlc.arg(status) AND id < sqlc.arg(before) AND id > sqlc.arg(after)
     AND (CAST(sqlc.arg(type) AS TEXT) = '' OR type = CAST(sqlc.arg(type) AS TEXT))
     AND (CAST(sqlc.arg(software) AS TEXT) = '' OR software = CAST(sqlc.arg(software) AS TEXT))
     AND (CAST(sqlc.arg(any_app) AS BIGINT) = 1 OR app_id = CAST(sqlc.arg(app_id) AS TEXT))
@@ -131,7 +131,7 @@ LIMIT CAST(sqlc.arg(max_rows) AS BIGINT);
 
 -- name: ListCurrentAssetsByType :many
 SELECT * FROM assets
-WHERE superseded_by = '' AND type = sqlc.arg(type) AND id < sqlc.arg(before) AND id > sqlc.arg(after)
+WHERE superseded_by = '' AND size >= 0 AND type = sqlc.arg(type) AND id < sqlc.arg(before) AND id > sqlc.arg(after)
     AND (CAST(sqlc.arg(status) AS TEXT) = '' OR status = CAST(sqlc.arg(status) AS TEXT))
     AND (CAST(sqlc.arg(software) AS TEXT) = '' OR software = CAST(sqlc.arg(software) AS TEXT))
     AND (CAST(sqlc.arg(any_app) AS BIGINT) = 1 OR app_id = CAST(sqlc.arg(app_id) AS TEXT))
@@ -142,7 +142,7 @@ LIMIT CAST(sqlc.arg(max_rows) AS BIGINT);
 
 -- name: ListCurrentAssetsBySoftware :many
 SELECT * FROM assets
-WHERE superseded_by = '' AND software = sqlc.arg(software) AND id < sqlc.arg(before) AND id > sqlc.arg(after)
+WHERE superseded_by = '' AND size >= 0 AND software = sqlc.arg(software) AND id < sqlc.arg(before) AND id > sqlc.arg(after)
     AND (CAST(sqlc.arg(type) AS TEXT) = '' OR type = CAST(sqlc.arg(type) AS TEXT))
     AND (CAST(sqlc.arg(status) AS TEXT) = '' OR status = CAST(sqlc.arg(status) AS TEXT))
     AND (CAST(sqlc.arg(any_app) AS BIGINT) = 1 OR app_id = CAST(sqlc.arg(app_id) AS TEXT))

@@ -38,7 +38,10 @@ WHERE d.endpoint = sqlc.arg(endpoint) AND d.state = 'pending' AND d.run_at <= sq
     AND NOT EXISTS (
         SELECT 1 FROM deliveries o
         WHERE o.endpoint = d.endpoint AND o.lane = d.lane AND o.state = 'pending'
-            AND (o.event_at < d.event_at OR o.event_at = d.event_at AND o.number < d.number)
+            AND (
+                o.event_at < d.event_at
+                OR o.event_at = d.event_at AND (o.number < d.number OR o.number = d.number AND o.id < d.id)
+            )
     )
 ORDER BY d.run_at, d.id
 LIMIT CAST(sqlc.arg(max_rows) AS BIGINT);

@@ -445,7 +445,7 @@ func (q *Queries) ListCurrentAssets(ctx context.Context, arg ListCurrentAssetsPa
 
 const listCurrentAssetsBySoftware = `-- name: ListCurrentAssetsBySoftware :many
 SELECT id, job_id, room_id, session_id, type, path, size, duration, status, created_at, started_at, thumbnails, metadata, error_kind, error_message, version, supersedes, software, asset_key, superseded_by, app_id FROM assets
-WHERE superseded_by = '' AND software = $1 AND id < $2 AND id > $3
+WHERE superseded_by = '' AND size >= 0 AND software = $1 AND id < $2 AND id > $3
     AND (CAST($4 AS TEXT) = '' OR type = CAST($4 AS TEXT))
     AND (CAST($5 AS TEXT) = '' OR status = CAST($5 AS TEXT))
     AND (CAST($6 AS BIGINT) = 1 OR app_id = CAST($7 AS TEXT))
@@ -526,7 +526,7 @@ func (q *Queries) ListCurrentAssetsBySoftware(ctx context.Context, arg ListCurre
 
 const listCurrentAssetsByStatus = `-- name: ListCurrentAssetsByStatus :many
 SELECT id, job_id, room_id, session_id, type, path, size, duration, status, created_at, started_at, thumbnails, metadata, error_kind, error_message, version, supersedes, software, asset_key, superseded_by, app_id FROM assets
-WHERE superseded_by = '' AND status = $1 AND id < $2 AND id > $3
+WHERE superseded_by = '' AND size >= 0 AND status = $1 AND id < $2 AND id > $3
     AND (CAST($4 AS TEXT) = '' OR type = CAST($4 AS TEXT))
     AND (CAST($5 AS TEXT) = '' OR software = CAST($5 AS TEXT))
     AND (CAST($6 AS BIGINT) = 1 OR app_id = CAST($7 AS TEXT))
@@ -607,7 +607,7 @@ func (q *Queries) ListCurrentAssetsByStatus(ctx context.Context, arg ListCurrent
 
 const listCurrentAssetsByType = `-- name: ListCurrentAssetsByType :many
 SELECT id, job_id, room_id, session_id, type, path, size, duration, status, created_at, started_at, thumbnails, metadata, error_kind, error_message, version, supersedes, software, asset_key, superseded_by, app_id FROM assets
-WHERE superseded_by = '' AND type = $1 AND id < $2 AND id > $3
+WHERE superseded_by = '' AND size >= 0 AND type = $1 AND id < $2 AND id > $3
     AND (CAST($4 AS TEXT) = '' OR status = CAST($4 AS TEXT))
     AND (CAST($5 AS TEXT) = '' OR software = CAST($5 AS TEXT))
     AND (CAST($6 AS BIGINT) = 1 OR app_id = CAST($7 AS TEXT))
@@ -688,7 +688,7 @@ func (q *Queries) ListCurrentAssetsByType(ctx context.Context, arg ListCurrentAs
 
 const listCurrentAssetsOfApp = `-- name: ListCurrentAssetsOfApp :many
 SELECT id, job_id, room_id, session_id, type, path, size, duration, status, created_at, started_at, thumbnails, metadata, error_kind, error_message, version, supersedes, software, asset_key, superseded_by, app_id FROM assets
-WHERE superseded_by = '' AND app_id = $1 AND id < $2 AND id > $3
+WHERE superseded_by = '' AND version > 0 AND app_id = $1 AND id < $2 AND id > $3
     AND (CAST($4 AS TEXT) = '' OR software = CAST($4 AS TEXT))
     AND (CAST($5 AS BIGINT) = 0 OR created_at >= CAST($5 AS BIGINT))
     AND (CAST($6 AS BIGINT) = 0 OR created_at < CAST($6 AS BIGINT))

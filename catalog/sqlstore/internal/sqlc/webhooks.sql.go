@@ -85,7 +85,10 @@ WHERE d.endpoint = $1 AND d.state = 'pending' AND d.run_at <= $2
     AND NOT EXISTS (
         SELECT 1 FROM deliveries o
         WHERE o.endpoint = d.endpoint AND o.lane = d.lane AND o.state = 'pending'
-            AND (o.event_at < d.event_at OR o.event_at = d.event_at AND o.number < d.number)
+            AND (
+                o.event_at < d.event_at
+                OR o.event_at = d.event_at AND (o.number < d.number OR o.number = d.number AND o.id < d.id)
+            )
     )
 ORDER BY d.run_at, d.id
 LIMIT CAST($3 AS BIGINT)
