@@ -15,18 +15,21 @@ import (
 
 // serveCmd is everything in one process.
 type serveCmd struct {
-	Listen    string `help:"Address of the HTTP server: /healthz, /readyz and /metrics." default:"127.0.0.1:8470" env:"RUSHES_LISTEN"`
+	Listen    string `help:"Address of the HTTP server: the API, files, /healthz, /readyz and /metrics." default:"127.0.0.1:8470" env:"RUSHES_LISTEN"`
 	Redis     string `help:"Redis to queue in; without it, a broker inside of this process." placeholder:"URL" env:"RUSHES_REDIS"`
 	nodeFlags `embed:""`
+	apiFlags  `embed:""`
 }
 
 // Validate checks the flags that kong's tags cannot.
-func (c *serveCmd) Validate() error { return c.nodeFlags.Validate() }
+func (c *serveCmd) Validate() error {
+	return errors.Join(c.nodeFlags.Validate(), c.apiFlags.Validate())
+}
 
 // Run works until a signal comes.
 func (c *serveCmd) Run(ctx context.Context, e env) (err error) {
 	log := c.logger(e.stderr)
-	d, err := openData(ctx, c.Data)
+	d, err := c.open(ctx)
 	if err != nil {
 		return err
 	}
@@ -46,7 +49,7 @@ func (c *serveCmd) Run(ctx context.Context, e env) (err error) {
 		}
 		log.Info("the broker is filled", "jobs", jobs)
 	}
-	return serveNode(ctx, &c.nodeFlags, c.Listen, url, log, d)
+	return serveNode(ctx, &c.nodeFlags, &c.apiFlags, c.Listen, url, log, d)
 }
 
 // workerCmd is a worker beside others.
@@ -61,16 +64,16 @@ func (c *workerCmd) Validate() error { return c.nodeFlags.Validate() }
 
 // Run works until a signal comes.
 func (c *workerCmd) Run(ctx context.Context, e env) (err error) {
-	d, err := openData(ctx, c.Data)
+	d, err := c.open(ctx)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, d.Close()) }()
-	return serveNode(ctx, &c.nodeFlags, c.Listen, queue.URL(c.Redis), c.logger(e.stderr), d)
+	return serveNode(ctx, &c.nodeFlags, nil, c.Listen, queue.URL(c.Redis), c.logger(e.stderr), d)
 }
 
-// serveNode runs a node, and its HTTP server where an address is given.
-func serveNode(ctx context.Context, f *nodeFlags, listen string, url queue.URL, log *slog.Logger, d *data) (err error) {
+// serveNode runs a node, and its HTTP server where an address is given: with the API where its flags are.
+func serveNode(ctx context.Context, f *nodeFlags, api *apiFlags, listen string, url queue.URL, log *slog.Logger, d *data) (err error) {
 	q, err := queue.New(queue.Config{RedisURL: url, Logger: log})
 	if err != nil {
 		return err
@@ -88,7 +91,11 @@ func serveNode(ctx context.Context, f *nodeFlags, listen string, url queue.URL, 
 		return fmt.Errorf("listen for HTTP: %w", err)
 	}
 	log.Info("listening", "address", l.Addr().String())
-	return n.run(ctx, func(ctx context.Context) error { return serveHTTP(ctx, l, n.routes()) })
+	if api != nil {
+		return n.run(ctx, func(ctx context.Context) error { return api.serveAPI(ctx, n, l) })
+	}
+	server := &http.Server{Handler: n.routes(), ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute}
+	return n.run(ctx, func(ctx context.Context) error { return serveHTTP(ctx, l, server) })
 }
 
 // routes are what every node answers.
@@ -110,27 +117,4 @@ func (n *node) routes() http.Handler {
 func (n *node) ready(ctx context.Context) error {
 	_, err := n.data.catalog.CountJobs(ctx)
 	return errors.Join(err, n.queue.Ping(ctx))
-}
-
-// httpGrace is how long requests in progress may go on when the server stops.
-const httpGrace = 5 * time.Second
-
-// serveHTTP answers requests until ctx ends.
-func serveHTTP(ctx context.Context, l net.Listener, h http.Handler) error {
-	server := &http.Server{Handler: h, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute}
-	failed := make(chan error, 1)
-	go func() { failed <- server.Serve(l) }()
-	select {
-	case err := <-failed:
-		return fmt.Errorf("serve HTTP: %w", err)
-	case <-ctx.Done():
-	}
-	end, stop := context.WithTimeout(context.WithoutCancel(ctx), httpGrace)
-	defer stop()
-	err := server.Shutdown(end)
-	if errors.Is(err, context.DeadlineExceeded) {
-		err = server.Close()
-	}
-	<-failed
-	return err
 }
