@@ -18,6 +18,10 @@ import (
 type assetsCmd struct {
 	List assetsListCmd `cmd:"" help:"List assets, newest first."`
 	Show assetsShowCmd `cmd:"" help:"Show one asset with all its metadata, as JSON."`
+
+	Link   assetsLinkCmd   `cmd:"" help:"Print an address that opens an asset, for a while, for whoever has it."`
+	Delete assetsDeleteCmd `cmd:"" help:"Delete assets: rows, bytes and thumbnails."`
+	Expire assetsExpireCmd `cmd:"" help:"Delete assets that are older than their type is kept."`
 }
 
 type assetsListCmd struct {
@@ -45,7 +49,7 @@ func (c *assetsListCmd) Validate() error {
 
 // Run prints a page of the catalog.
 func (c *assetsListCmd) Run(ctx context.Context, e env) (err error) {
-	d, err := openData(ctx, c.Data)
+	d, err := c.open(ctx)
 	if err != nil {
 		return err
 	}
@@ -79,7 +83,7 @@ type assetsShowCmd struct {
 
 // Run prints one asset.
 func (c *assetsShowCmd) Run(ctx context.Context, e env) (err error) {
-	d, err := openData(ctx, c.Data)
+	d, err := c.open(ctx)
 	if err != nil {
 		return err
 	}

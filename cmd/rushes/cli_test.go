@@ -18,7 +18,8 @@ import (
 func TestHelp(t *testing.T) {
 	t.Parallel()
 	for name, args := range map[string][]string{"rushes": {}, "process": {"process"}, "inspect": {"inspect"}, "assets": {"assets"},
-		"assets-list": {"assets", "list"}, "assets-show": {"assets", "show"}, "enqueue": {"enqueue"}, "jobs": {"jobs"}, "jobs-list": {"jobs", "list"}, "jobs-watch": {"jobs", "watch"},
+		"assets-list": {"assets", "list"}, "assets-show": {"assets", "show"}, "assets-link": {"assets", "link"}, "assets-delete": {"assets", "delete"}, "assets-expire": {"assets", "expire"},
+		"keys": {"keys"}, "keys-create": {"keys", "create"}, "keys-list": {"keys", "list"}, "keys-revoke": {"keys", "revoke"}, "enqueue": {"enqueue"}, "jobs": {"jobs"}, "jobs-list": {"jobs", "list"}, "jobs-watch": {"jobs", "watch"},
 		"serve": {"serve"}, "worker": {"worker"}, "doctor": {"doctor"}, "demo": {"demo"}, "version": {"version"}} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -52,7 +53,7 @@ func TestUsage(t *testing.T) {
 		"preset":             {[]string{"process", folder, "--data", data, "--preset", "quick"}, "--preset"},
 		"bit rate":           {[]string{"process", folder, "--data", data, "--audio-bitrate", "12"}, "--audio-bitrate: 12 is not between 16000 and 512000"},
 		"thumbnails":         {[]string{"process", folder, "--data", data, "--thumbnail-format", "gif"}, "--thumbnail-format"},
-		"asset type":         {[]string{"process", folder, "--data", data, "--assets", "track"}, "--assets: outputs.assets"},
+		"asset type":         {[]string{"process", folder, "--data", data, "--assets", "track"}, "outputs.assets[0]"},
 		"status":             {[]string{"assets", "list", "--data", data, "--status", "lost"}, "lost"},
 		"type":               {[]string{"assets", "list", "--data", data, "--type", "gif"}, "gif"},
 		"limit":              {[]string{"assets", "list", "--data", data, "--limit", "-1"}, "-1"},

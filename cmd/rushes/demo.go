@@ -39,7 +39,7 @@ func (c *demoCmd) Run(ctx context.Context, e env) (err error) {
 // one takes one capture through the pipeline and prints its assets.
 func (c *demoCmd) one(ctx context.Context, e env, d *data, path string) (err error) {
 	p := processCmd{encodeFlags: c.encodeFlags}
-	cp, err := p.open(ctx, path)
+	cp, err := p.openCapture(ctx, path)
 	if err != nil {
 		return err
 	}

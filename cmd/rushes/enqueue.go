@@ -11,7 +11,7 @@ import (
 )
 
 type enqueueCmd struct {
-	Captures    []string `arg:"" help:"Folders with capture.json, manifests, or media files." placeholder:"CAPTURE"`
+	Captures    []string `arg:"" help:"Folders with capture.json, manifests, or media files; s3://BUCKET/PREFIX/ or s3://BUCKET/KEY too." placeholder:"CAPTURE"`
 	Priority    int      `help:"Jobs with a higher number begin earlier." default:"0" placeholder:"N"`
 	MaxAttempts int      `help:"How often a job is tried before it has failed." default:"5" placeholder:"N" env:"RUSHES_MAX_ATTEMPTS"`
 	JSON        bool     `name:"json" help:"Print the jobs as JSON."`
@@ -36,8 +36,9 @@ func (c *enqueueCmd) Run(ctx context.Context, e env) (err error) {
 	}
 	var ready []catalog.Job
 	var refused error
+	fetcher := c.fetcher()
 	for _, uri := range c.Captures {
-		job, err := stage.NewJob(ctx, uri, stage.Options{Outputs: patch})
+		job, err := fetcher.NewJob(ctx, uri, stage.Options{Outputs: patch})
 		if err != nil {
 			refused = errors.Join(refused, err)
 			fmt.Fprintln(e.stderr, "rushes:", line(err))
@@ -49,7 +50,7 @@ func (c *enqueueCmd) Run(ctx context.Context, e env) (err error) {
 	if len(ready) == 0 {
 		return &exitError{code: pipeline.ExitCode(0, 0, refused)} // said already
 	}
-	d, err := openData(ctx, c.Data)
+	d, err := c.open(ctx)
 	if err != nil {
 		return err
 	}

@@ -45,7 +45,7 @@ func (c *jobsListCmd) Validate() error {
 
 // Run prints a page of jobs.
 func (c *jobsListCmd) Run(ctx context.Context, e env) (err error) {
-	d, err := openData(ctx, c.Data)
+	d, err := c.open(ctx)
 	if err != nil {
 		return err
 	}
@@ -103,7 +103,7 @@ type jobShown struct {
 
 // Run prints one job.
 func (c *jobsShowCmd) Run(ctx context.Context, e env) (err error) {
-	d, err := openData(ctx, c.Data)
+	d, err := c.open(ctx)
 	if err != nil {
 		return err
 	}
@@ -143,7 +143,7 @@ type jobsRetryCmd struct {
 
 // Run queues the jobs again.
 func (c *jobsRetryCmd) Run(ctx context.Context, e env) error {
-	return changeJobs(ctx, e, c.Data, c.IDs, "only a job that failed or was canceled can be retried", func(d *data, id string) (catalog.Job, error) {
+	return changeJobs(ctx, e, &c.dataFlag, c.IDs, "only a job that failed or was canceled can be retried", func(d *data, id string) (catalog.Job, error) {
 		return d.catalog.RetryJob(ctx, id)
 	})
 }
@@ -155,14 +155,14 @@ type jobsCancelCmd struct {
 
 // Run cancels the jobs.
 func (c *jobsCancelCmd) Run(ctx context.Context, e env) error {
-	return changeJobs(ctx, e, c.Data, c.IDs, "the job is over", func(d *data, id string) (catalog.Job, error) {
+	return changeJobs(ctx, e, &c.dataFlag, c.IDs, "the job is over", func(d *data, id string) (catalog.Job, error) {
 		return d.catalog.CancelJob(ctx, id)
 	})
 }
 
 // changeJobs changes one job after the other, and goes on after one that cannot be changed.
-func changeJobs(ctx context.Context, e env, folder string, ids []string, refusal string, change func(d *data, id string) (catalog.Job, error)) (err error) {
-	d, err := openData(ctx, folder)
+func changeJobs(ctx context.Context, e env, f *dataFlag, ids []string, refusal string, change func(d *data, id string) (catalog.Job, error)) (err error) {
+	d, err := f.open(ctx)
 	if err != nil {
 		return err
 	}

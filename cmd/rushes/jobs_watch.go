@@ -24,7 +24,7 @@ const lookEvery = 500 * time.Millisecond
 // Run shows the jobs until all are over. The exit status is that of a command that had made them: 0 when all are
 // completed.
 func (c *jobsWatchCmd) Run(ctx context.Context, e env) (err error) {
-	d, err := openData(ctx, c.Data)
+	d, err := c.open(ctx)
 	if err != nil {
 		return err
 	}

@@ -28,6 +28,7 @@ type cli struct {
 	Inspect   inspectCmd   `cmd:"" help:"Say what is in a capture; writes nothing."`
 	Assets    assetsCmd    `cmd:"" help:"Look at the catalog."`
 	Enqueue   enqueueCmd   `cmd:"" help:"Queue captures for workers."`
+	Keys      keysCmd      `cmd:"" help:"Access keys of the programs that use the API."`
 	Jobs      jobsCmd      `cmd:"" help:"Look at jobs, and change what becomes of them."`
 	Reprocess reprocessCmd `cmd:"" help:"Make assets again, many of them: with a newer version, or with other options."`
 	Serve     serveCmd     `cmd:"" help:"Work at queued jobs with everything in one process, until SIGTERM."`
@@ -35,6 +36,8 @@ type cli struct {
 	Doctor    doctorCmd    `cmd:"" help:"Check what Rushes was built with and whether the data folder can be written."`
 	Demo      demoCmd      `cmd:"" help:"Make sample captures, process them and print the assets."`
 	Version   versionCmd   `cmd:"" help:"Print the version."`
+
+	Config string `help:"Configuration file (YAML) below the command line and the environment: flags by their names. Default: rushes.yaml, if it is there." placeholder:"FILE" env:"RUSHES_CONFIG"`
 }
 
 // env is what subcommands may touch of the outside.
@@ -80,10 +83,15 @@ func (e *exitError) Unwrap() error { return e.err }
 // run is the whole program but for the process around it.
 func run(ctx context.Context, args []string, e env) int {
 	var c cli
+	config, err := readConfig(args)
+	if err != nil {
+		fmt.Fprintln(e.stderr, "rushes:", line(err))
+		return pipeline.ExitUsage
+	}
 	exited := -1
 	parser, err := kong.New(&c, kong.Name("rushes"), kong.Description("Turns raw captures of video calls into finished, findable assets."),
 		kong.UsageOnError(), kong.Writers(e.stdout, e.stderr), kong.Exit(func(code int) { exited = code }),
-		kong.BindTo(ctx, (*context.Context)(nil)), kong.Bind(e), kong.ConfigureHelp(kong.HelpOptions{Compact: true}))
+		kong.BindTo(ctx, (*context.Context)(nil)), kong.Bind(e), kong.ConfigureHelp(kong.HelpOptions{Compact: true}), config.option())
 	if err != nil {
 		fmt.Fprintln(e.stderr, "rushes:", err)
 		return pipeline.ExitOther

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"slices"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -24,6 +25,8 @@ type nodeFlags struct {
 	dataFlag    `embed:""`
 	encodeFlags `embed:""`
 	chunkFlag   `embed:""`
+	linkFlags   `embed:""`
+	retainFlag  `embed:""`
 	FanOut      time.Duration `help:"From which length on a composite is rendered in parts that all workers share; 0 is never." default:"10m" env:"RUSHES_FAN_OUT"`
 	Grace       time.Duration `help:"How long running jobs may go on after SIGTERM before they are handed back." default:"20s" env:"RUSHES_GRACE"`
 	Timeout     time.Duration `help:"The longest that one attempt at a job may take." default:"12h" env:"RUSHES_TIMEOUT"`
@@ -112,12 +115,21 @@ func newNode(f *nodeFlags, log *slog.Logger, d *data, q *queue.Queue) (*node, er
 		Catalog: d.catalog, Queue: q, Holder: n.worker.Name(), Wake: n.dispatcher.Wake, OnError: trouble,
 		OnTakeOver: events.takenOver,
 		OnLost:     func(tickets int) { log.Warn("the queue has lost tickets; they are sent again", "tickets", tickets) },
-		Chores: []func(context.Context) error{
-			func(ctx context.Context) error { return stage.CleanStrays(ctx, d.catalog, d.blobs) },
-			func(ctx context.Context) error { return stage.CleanShared(ctx, d.catalog, d.blobs) },
-		},
+		Chores:     n.chores(),
 	})
 	return n, err
+}
+
+// chores are what one process at a time does.
+func (n *node) chores() []func(context.Context) error {
+	d := n.data
+	d.refused = func(key string, cause error) {
+		n.log.Warn("the store refuses an object; it waits in the backup store", "key", key, "error", line(cause))
+	}
+	return slices.Concat([]func(context.Context) error{
+		func(ctx context.Context) error { return stage.CleanStrays(ctx, d.catalog, d.blobs) },
+		func(ctx context.Context) error { return stage.CleanShared(ctx, d.catalog, d.blobs) },
+	}, d.storeChores(n.log), n.flags.retainFlag.chores(d, n.log))
 }
 
 // work is what the stages work with.
@@ -134,9 +146,17 @@ func (n *node) work(backoff pipeline.Backoff) stage.WorkerConfig {
 		Observer: func(job catalog.Job) pipeline.Observer {
 			return &stageLog{log: n.log.With("job", job.ID, "attempt", job.Attempts), meter: n.meter}
 		},
+		Fetch:  n.fetcher().Fetch,
 		FanOut: f.FanOut, Settle: f.Settle, Patience: f.MaxWait, Backoff: backoff,
 		Disk: pipeline.DiskRule{Path: n.data.scratch, Reserve: reserve(f.DiskReserve)},
 	}
+}
+
+// fetcher brings captures to this machine, when there is room.
+func (n *node) fetcher() *stage.Fetcher {
+	fetcher := n.flags.fetcher()
+	fetcher.Disk = pipeline.DiskRule{Path: n.data.scratch, Reserve: reserve(n.flags.DiskReserve)}
+	return fetcher
 }
 
 // capacity is what the flags give to jobs, or what the machine has.

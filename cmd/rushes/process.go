@@ -36,7 +36,7 @@ func (f *encodeFlags) Validate() error {
 }
 
 type processCmd struct {
-	Capture     string `arg:"" help:"Folder with capture.json, a manifest, or a media file."`
+	Capture     string `arg:"" help:"Folder with capture.json, a manifest, or a media file; s3://BUCKET/PREFIX/ or s3://BUCKET/KEY too."`
 	JSON        bool   `name:"json" help:"Print one JSON document with the job and its assets."`
 	dataFlag    `embed:""`
 	outputFlags `embed:""`
@@ -51,19 +51,25 @@ func (c *processCmd) Validate() error {
 
 // Run makes the assets and prints them.
 func (c *processCmd) Run(ctx context.Context, e env) (err error) {
-	cp, err := c.open(ctx, c.Capture)
+	path, leave, err := c.bring(ctx, c.Capture, func() { fmt.Fprintln(e.stderr, "rushes: another process fetches this capture; waiting for it") })
 	if err != nil {
-		return err // before there is a data folder
+		return c.interrupted(err)
+	}
+	defer func() { err = errors.Join(err, leave(err)) }()
+	cp, err := c.openCapture(ctx, path)
+	if err != nil {
+		return err // before there is a data folder, for a capture that lies here
 	}
 	defer func() { err = errors.Join(err, cp.Close()) }()
-	d, err := openData(ctx, c.Data)
+	cp.Name = c.Capture
+	d, err := c.open(ctx)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, d.Close()) }()
 	out, err := c.process(ctx, e, d, cp)
 	if pipeline.KindOf(err) == pipeline.KindInterrupted {
-		return &exitError{code: pipeline.ExitOther, err: fmt.Errorf("%s: interrupted; the same command goes on where it was", c.Capture)}
+		return c.interrupted(err)
 	}
 	if err == nil || out.Failed > 0 {
 		if perr := c.print(e.stdout, d, out); perr != nil {
@@ -76,8 +82,23 @@ func (c *processCmd) Run(ctx context.Context, e env) (err error) {
 	return nil
 }
 
-// open opens the capture and puts what the command line says of its outputs in place of the manifest's.
-func (c *processCmd) open(ctx context.Context, path string) (*capture.Capture, error) {
+// interrupted says what to do where that is the error.
+func (c *processCmd) interrupted(err error) error {
+	if pipeline.KindOf(err) != pipeline.KindInterrupted {
+		return err
+	}
+	return &exitError{code: pipeline.ExitOther, err: fmt.Errorf("%s: %w", c.Capture, errInterrupted{err})}
+}
+
+// errInterrupted is an interruption in the words for those who caused it.
+type errInterrupted struct{ cause error }
+
+func (errInterrupted) Error() string { return "interrupted; the same command goes on where it was" }
+
+func (e errInterrupted) Unwrap() error { return e.cause }
+
+// openCapture opens the capture and puts what the command line says of its outputs in place of the manifest's.
+func (c *processCmd) openCapture(ctx context.Context, path string) (*capture.Capture, error) {
 	cp, err := capture.Open(ctx, path)
 	if err != nil {
 		return cp, err
@@ -90,9 +111,14 @@ func (c *processCmd) open(ctx context.Context, path string) (*capture.Capture, e
 
 // process takes one capture through the pipeline.
 func (c *processCmd) process(ctx context.Context, e env, d *data, cp *capture.Capture) (out stage.Outcome, err error) {
-	uri, err := filepath.Abs(cp.Name)
-	if err != nil {
-		return out, err
+	uri := cp.Name
+	if _, _, remote := stage.SplitS3(uri); !remote {
+		if uri, err = filepath.Abs(uri); err != nil {
+			return out, err
+		}
+	}
+	d.refused = func(key string, _ error) {
+		fmt.Fprintf(e.stderr, "rushes: the store refuses %s; it waits in the backup store\n", clean(key))
 	}
 	bars := newBars(e)
 	defer bars.close()
@@ -108,7 +134,7 @@ func (c *processCmd) process(ctx context.Context, e env, d *data, cp *capture.Ca
 	}, cp, uri)
 }
 
-// assetOnDisk is an asset as in the API, with the file that holds it.
+// assetOnDisk is an asset as in the API, with the file, or the address in S3, that holds it.
 type assetOnDisk struct {
 	catalog.AssetDocument
 	File string `json:"file"`
@@ -119,11 +145,8 @@ func onDisk(d *data, a catalog.Asset) (assetOnDisk, error) {
 	if a.Path == "" {
 		return out, nil
 	}
-	file, err := d.blobs.Path(a.Path)
-	if err != nil {
-		return out, err
-	}
-	out.File, err = filepath.Abs(file)
+	file, err := d.where(a.Path)
+	out.File = file
 	return out, err
 }
 

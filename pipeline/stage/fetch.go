@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"iter"
 	"os"
 	"path"
@@ -185,9 +186,9 @@ func (f *Fetcher) find(ctx context.Context, uri string) (_ *remoteCapture, err e
 	}
 	if src.manifest, err = src.read(ctx, src.name, blob.Range{Length: mostManifest}); errors.Is(err, blob.ErrNotFound) {
 		if isFolder {
-			return nil, refuse("has no "+capture.ManifestName, err)
+			return nil, refuse("has no "+capture.ManifestName, errors.Join(fs.ErrNotExist, err))
 		}
-		return nil, refuse("does not exist", err)
+		return nil, refuse("does not exist", errors.Join(fs.ErrNotExist, err))
 	}
 	return src, err
 }

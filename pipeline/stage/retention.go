@@ -17,6 +17,7 @@ var ErrInMaking = errors.New("the asset is still being made")
 
 // DeleteCatalog is what Delete needs of the catalog; sqlstore.Store says what its methods do.
 type DeleteCatalog interface {
+	// Each of them may be repeated.
 	AssetByID(ctx context.Context, id string) (catalog.Asset, error)
 	DeleteAsset(ctx context.Context, id string) error
 	ForgetPlaces(ctx context.Context, paths []string) error
@@ -75,6 +76,7 @@ type Retention map[catalog.AssetType]time.Duration
 // RetentionCatalog is what Expire needs of the catalog.
 type RetentionCatalog interface {
 	DeleteCatalog
+	// ListAssets may be repeated.
 	ListAssets(ctx context.Context, f catalog.Filter) ([]catalog.Asset, error)
 }
 
