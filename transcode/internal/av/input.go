@@ -86,19 +86,42 @@ func OpenInput(ctx context.Context, src Source) (in *Input, err error) {
 			return in, fmt.Errorf("open %s: option %s: %w", src.Name, k, err)
 		}
 	}
+	var format *astiav.InputFormat
+	if src.PES {
+		if format, err = in.plainPES(opts); err != nil {
+			return in, err
+		}
+	}
 	obj := unsafe.Pointer(in.context())
-	if e := in.fc.OpenInput("", nil, opts); e != nil {
+	if e := in.fc.OpenInput("", format, opts); e != nil {
 		in.fc = nil // avformat_open_input has freed it
 		return in, in.fail(ctx, "open", -1, e, obj)
 	}
-	if e := in.fc.FindStreamInfo(nil); e != nil {
-		return in, in.fail(ctx, "read the streams of", -1, e, obj)
+	if !src.PES {
+		if e := in.fc.FindStreamInfo(nil); e != nil {
+			return in, in.fail(ctx, "read the streams of", -1, e, obj)
+		}
 	}
 	// libav makes do with what it has when reading ends early, whatever ended it.
 	if ctx.Err() != nil || in.io.failed() != nil {
 		return in, in.fail(ctx, "read the streams of", -1, astiav.ErrExit, obj)
 	}
 	return in, in.describe()
+}
+
+// plainPES keeps libav from changing or guessing anything of a transport stream.
+func (in *Input) plainPES(opts *astiav.Dictionary) (*astiav.InputFormat, error) {
+	in.context().flags |= C.AVFMT_FLAG_NOPARSE | C.AVFMT_FLAG_NOFILLIN
+	for k, v := range map[string]string{"correct_ts_overflow": "0", "probesize": "1000000"} {
+		if err := opts.Set(k, v, 0); err != nil {
+			return nil, fmt.Errorf("open %s: option %s: %w", in.name, k, err)
+		}
+	}
+	format := astiav.FindInputFormat("mpegts")
+	if format == nil {
+		return nil, fmt.Errorf("open %s: MPEG-TS is not built in", in.name)
+	}
+	return format, nil
 }
 
 func (in *Input) context() *C.AVFormatContext { return (*C.AVFormatContext)(cptr(in.fc)) }

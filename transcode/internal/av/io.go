@@ -22,6 +22,9 @@ type Source struct {
 	Size int64       // bytes
 	// Forward says that nobody will seek: libav does not go through all fragments of an MP4 for an index of them.
 	Forward bool
+	// PES says that this is MPEG-TS of which ReadPacket gives whole PES packets as they are, with timestamps of 33 bits:
+	// nothing is probed, parsed or guessed, and Streams tells no more than the tables of the stream do.
+	PES bool
 }
 
 // ioFile is a rushes_io with the Go handle behind it.
