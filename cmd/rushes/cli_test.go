@@ -160,7 +160,7 @@ func TestDoctor(t *testing.T) {
 	for _, folder := range []string{data, filepath.Join(data, "new", "folder")} { // the second one must be gone again
 		got := rushes(t, "doctor", "--data", folder)
 		requireSuccess(t, got)
-		for _, want := range []string{b.Version, b.License, "libx264", "vp9", "data folder " + folder + ": written, read and deleted"} {
+		for _, want := range []string{b.Version, b.License, "libx264", "vp9", "data folder " + folder + ": written, read and deleted", "blobs: written, read and deleted an object", "catalog (SQLite): opens", "open the object"} {
 			require.Contains(t, got.stdout, want)
 		}
 		require.NotContains(t, got.stdout, "FAIL")

@@ -25,7 +25,6 @@ type nodeFlags struct {
 	dataFlag    `embed:""`
 	encodeFlags `embed:""`
 	chunkFlag   `embed:""`
-	linkFlags   `embed:""`
 	retainFlag  `embed:""`
 	FanOut      time.Duration `help:"From which length on a composite is rendered in parts that all workers share; 0 is never." default:"10m" env:"RUSHES_FAN_OUT"`
 	Grace       time.Duration `help:"How long running jobs may go on after SIGTERM before they are handed back." default:"20s" env:"RUSHES_GRACE"`

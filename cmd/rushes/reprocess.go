@@ -118,7 +118,7 @@ func (c *reprocessRunCmd) Run(ctx context.Context, e env) (err error) {
 			return &exitError{code: pipeline.ExitUsage, err: err}
 		}
 	}
-	d, err := openData(ctx, c.Data)
+	d, err := c.open(ctx)
 	if err != nil {
 		return err
 	}

@@ -196,7 +196,7 @@ func (f *feeder) newJob(ctx context.Context, made []catalog.Job, assets []catalo
 	state, failure := catalog.ItemSkipped, error(nil)
 	try := func(uris []string) (job catalog.Job, found bool) {
 		for _, uri := range uris {
-			job, err := stage.NewJob(ctx, uri, options)
+			job, err := f.data.flags.fetcher().NewJob(ctx, uri, options)
 			switch {
 			case errors.Is(err, fs.ErrNotExist):
 				err = fmt.Errorf("the capture has vanished: %w", err)

@@ -40,7 +40,7 @@ func countRun(ctx context.Context, d *data, run catalog.Backfill) (runShown, []c
 
 // Run prints all runs.
 func (c *reprocessListCmd) Run(ctx context.Context, e env) (err error) {
-	d, err := openData(ctx, c.Data)
+	d, err := c.open(ctx)
 	if err != nil {
 		return err
 	}
@@ -80,7 +80,7 @@ type reprocessShowCmd struct {
 
 // Run prints one run.
 func (c *reprocessShowCmd) Run(ctx context.Context, e env) (err error) {
-	d, err := openData(ctx, c.Data)
+	d, err := c.open(ctx)
 	if err != nil {
 		return err
 	}
