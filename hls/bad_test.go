@@ -30,15 +30,17 @@ func without(list []unit, prefix string, from, to float64) []unit {
 	})
 }
 
-func TestDamagedDumps(t *testing.T) {
-	t.Parallel()
-	for name, tc := range map[string]struct {
-		make    func() *stream
-		defects []string
-		layers  int // in the package; all of the dump when zero
-		runs    int // offsets between input and output; 1 when zero
-		list    func(t *testing.T, p *product, playlist string, layer int)
-	}{
+// damaged is a damaged dump and what should become of it.
+type damaged struct {
+	make    func() *stream
+	defects []string
+	layers  int // in the package; all of the dump when zero
+	runs    int // offsets between input and output; 1 when zero
+	list    func(t *testing.T, p *product, playlist string, layer int)
+}
+
+func damagedLayers() map[string]damaged {
+	return map[string]damaged{
 		"a layer is missing": {make: func() *stream {
 			s := plain(3, 6, nil)
 			for i := range s.dump.Layers[1].Segments {
@@ -46,6 +48,33 @@ func TestDamagedDumps(t *testing.T) {
 			}
 			return s
 		}, layers: 2, defects: []string{"layer-missing", "missing-file", "missing-file", "missing-file", "missing-file", "missing-file", "missing-file"}},
+		"a long part of one layer is missing": {make: func() *stream {
+			s := plain(2, 24, nil)
+			s.dump.Layers[1].Segments = slices.Delete(s.dump.Layers[1].Segments, 4, 14)
+			s.video[1] = without(s.video[1], "v", 8, 28)
+			return s
+		}, defects: []string{"layer-hole"}, list: func(t *testing.T, _ *product, playlist string, layer int) {
+			require.Equal(t, layer == 1, strings.Contains(playlist, "#EXT-X-GAP"), playlist)
+		}},
+		"a layer begins late": {make: func() *stream {
+			s := plain(2, 12, nil)
+			s.dump.Layers[1].Segments = slices.Delete(s.dump.Layers[1].Segments, 0, 8)
+			s.video[1] = without(s.video[1], "v", 0, 16)
+			return s
+		}, layers: 1, defects: []string{"layer-hole", "layer-late"}},
+		"no init segment": {make: func() *stream {
+			s := plain(2, 4, nil)
+			delete(s.files, "l1/init-0.mp4")
+			return s
+		}, layers: 1, defects: []string{"layer-missing", "missing-map", "missing-map", "missing-map", "missing-map"}},
+		"sound in one layer only": {make: func() *stream {
+			return plain(3, 6, func(e *encoder) { e.noAudio = e.layer != 2 })
+		}},
+	}
+}
+
+func damagedSegments() map[string]damaged {
+	return map[string]damaged{
 		"a segment of one layer is missing": {make: func() *stream {
 			s := plain(3, 9, nil)
 			delete(s.files, "l1/seg00003.m4s")
@@ -58,26 +87,12 @@ func TestDamagedDumps(t *testing.T) {
 			s.video[0] = without(s.video[0], "v", 8, 10)
 			return s
 		}, defects: []string{"layer-hole"}},
-		"a long part of one layer is missing": {make: func() *stream {
-			s := plain(2, 24, nil)
-			s.dump.Layers[1].Segments = slices.Delete(s.dump.Layers[1].Segments, 4, 14)
-			s.video[1] = without(s.video[1], "v", 8, 28)
-			return s
-		}, defects: []string{"layer-hole"}, list: func(t *testing.T, _ *product, playlist string, layer int) {
-			require.Equal(t, layer == 1, strings.Contains(playlist, "#EXT-X-GAP"), playlist)
-		}},
 		"the first segment of one layer is missing": {make: func() *stream {
 			s := plain(2, 9, nil)
 			delete(s.files, "l1/seg00000.m4s")
 			s.video[1] = without(s.video[1], "v", 0, 2)
 			return s
 		}, runs: -1, defects: []string{"layer-hole", "missing-file"}},
-		"a layer begins late": {make: func() *stream {
-			s := plain(2, 12, nil)
-			s.dump.Layers[1].Segments = slices.Delete(s.dump.Layers[1].Segments, 0, 8)
-			s.video[1] = without(s.video[1], "v", 0, 16)
-			return s
-		}, layers: 1, defects: []string{"layer-hole", "layer-late"}},
 		"a segment is missing in all layers": {make: func() *stream {
 			s := plain(2, 9, nil)
 			for l := range 2 {
@@ -99,6 +114,26 @@ func TestDamagedDumps(t *testing.T) {
 			s.video[0] = without(s.video[0], "v", 4, 6)
 			return s
 		}, defects: []string{"layer-hole", "unreadable-file"}},
+	}
+}
+
+func damagedSound() map[string]damaged {
+	return map[string]damaged{
+		"no sound": {make: func() *stream { return plain(2, 6, func(e *encoder) { e.noAudio = true }) }},
+		"sound in files of its own": {make: func() *stream {
+			return plain(3, 6, func(e *encoder) { e.noAudio, e.noVideo = e.layer != 2, e.layer == 2 })
+		}, layers: 2},
+		"a file of sound is missing": {make: func() *stream {
+			s := plain(2, 9, func(e *encoder) { e.noAudio, e.noVideo = e.layer != 1, e.layer == 1 })
+			delete(s.files, "l1/seg00003.m4s")
+			s.audio = without(s.audio, "a", 6, 8)
+			return s
+		}, layers: 1, defects: []string{"missing-file", "sound-hole"}},
+	}
+}
+
+func damagedClocks() map[string]damaged {
+	return map[string]damaged{
 		"an encoder with another size": {make: func() *stream {
 			s := plain(2, 4, nil)
 			for l := range 2 {
@@ -118,18 +153,6 @@ func TestDamagedDumps(t *testing.T) {
 			require.Equal(t, 1, strings.Count(playlist, "#EXT-X-DISCONTINUITY\n"), playlist)
 			require.Equal(t, 1+layer, strings.Count(playlist, "#EXT-X-MAP"), playlist)
 		}},
-		"no init segment": {make: func() *stream {
-			s := plain(2, 4, nil)
-			delete(s.files, "l1/init-0.mp4")
-			return s
-		}, layers: 1, defects: []string{"layer-missing", "missing-map", "missing-map", "missing-map", "missing-map"}},
-		"sound in one layer only": {make: func() *stream {
-			return plain(3, 6, func(e *encoder) { e.noAudio = e.layer != 2 })
-		}},
-		"no sound": {make: func() *stream { return plain(2, 6, func(e *encoder) { e.noAudio = true }) }},
-		"sound in files of its own": {make: func() *stream {
-			return plain(3, 6, func(e *encoder) { e.noAudio, e.noVideo = e.layer != 2, e.layer == 2 })
-		}, layers: 2},
 		"a clock of 33 bits wraps": {make: func() *stream {
 			const wrap = float64(1<<33) / 90000
 			return plain(2, 9, func(e *encoder) { e.offset, e.wrap = wrap-6, wrap })
@@ -151,51 +174,61 @@ func TestDamagedDumps(t *testing.T) {
 			list[0], list[3], list[1], list[5] = list[3], list[0], list[5], list[1]
 			return s
 		}},
-	} {
-		for _, reader := range []string{"mp4", "demuxer"} {
-			t.Run(name+", "+reader, func(t *testing.T) {
-				t.Parallel()
-				s := tc.make()
-				if reader == "demuxer" { // looks at the beginnings only
-					if name == "no init segment" {
-						return
-					}
-					asForeign(s)
-				}
-				p := produce(t, s, nil)
-				require.ElementsMatch(t, tc.defects, p.kinds(), "%v", p.res.Defects)
-				packaged := 0
-				var audioOffsets []float64
-				if p.t.HasSound {
-					audio, _ := readPackage(t, p.tree.files, "audio/index.m3u8")
-					audioOffsets = exactly(t, s.audio, audio)
-				}
-				for _, l := range p.res.Layers {
-					mv, ma := readMovie(t, p.movies[l.Index].p)
-					exactly(t, s.video[l.Index], mv)
-					exactly(t, s.audio, ma)
-					if l.Dir == "" {
-						continue
-					}
-					packaged++
-					video, _ := readPackage(t, p.tree.files, l.Dir+"/index.m3u8")
-					offsets := exactly(t, s.video[l.Index], video)
-					if p.t.HasSound && tc.runs >= 0 {
-						held(t, max(tc.runs, 1), offsets, audioOffsets)
-					}
-					if tc.list != nil {
-						tc.list(t, p, string(p.tree.files[l.Dir+"/index.m3u8"]), l.Index)
-					}
-				}
-				want := len(s.dump.Layers)
-				if tc.layers > 0 {
-					want = tc.layers
-				}
-				require.Equal(t, want, packaged)
-				aligned(t, p)
-			})
+	}
+}
+
+func TestDamagedDumps(t *testing.T) {
+	t.Parallel()
+	for _, group := range []map[string]damaged{damagedLayers(), damagedSegments(), damagedSound(), damagedClocks()} {
+		for name, tc := range group {
+			for _, reader := range []string{"mp4", "demuxer"} {
+				t.Run(name+", "+reader, func(t *testing.T) {
+					t.Parallel()
+					tc.check(t, reader == "demuxer" && name != "no init segment")
+				})
+			}
 		}
 	}
+}
+
+// check makes everything from the dump; with a demuxer only the beginnings of segments are looked at before.
+func (tc *damaged) check(t *testing.T, demuxed bool) {
+	t.Helper()
+	s := tc.make()
+	if demuxed {
+		asForeign(s)
+	}
+	p := produce(t, s, nil)
+	require.ElementsMatch(t, tc.defects, p.kinds(), "%v", p.res.Defects)
+	packaged := 0
+	var audioOffsets []float64
+	if p.t.HasSound {
+		audio, _ := readPackage(t, p.tree.files, "audio/index.m3u8")
+		audioOffsets = exactly(t, s.audio, audio)
+	}
+	for _, l := range p.res.Layers {
+		mv, ma := readMovie(t, p.movies[l.Index].p)
+		exactly(t, s.video[l.Index], mv)
+		exactly(t, s.audio, ma)
+		if l.Dir == "" {
+			continue
+		}
+		packaged++
+		video, _ := readPackage(t, p.tree.files, l.Dir+"/index.m3u8")
+		offsets := exactly(t, s.video[l.Index], video)
+		if p.t.HasSound && tc.runs >= 0 {
+			held(t, max(tc.runs, 1), offsets, audioOffsets)
+		}
+		if tc.list != nil {
+			tc.list(t, p, string(p.tree.files[l.Dir+"/index.m3u8"]), l.Index)
+		}
+	}
+	want := len(s.dump.Layers)
+	if tc.layers > 0 {
+		want = tc.layers
+	}
+	require.Equal(t, want, packaged)
+	aligned(t, p)
 }
 
 func TestTornSegments(t *testing.T) {

@@ -130,6 +130,9 @@ func (b *builder) layerSyncs(s *stretch) []layerMoments {
 			}
 			for i, t := range p.syncs {
 				m := moment{at: t + s.shift}
+				if before == nil && i == 0 && !inZones(l.zones, s.start) {
+					m.at = s.start // a late first picture is shown from the beginning
+				}
 				if i == 0 {
 					m.forced = before != nil && b.changes(before, p, m.at) || slices.ContainsFunc(l.zones, func(z zone) bool { return abs(z.to-m.at) <= cutError })
 				}

@@ -3,6 +3,7 @@ package hls
 import (
 	"cmp"
 	"fmt"
+	"path"
 	"strings"
 )
 
@@ -15,6 +16,8 @@ type naturalName struct {
 
 func splitName(s string) *naturalName {
 	n := &naturalName{full: s}
+	ext := path.Ext(s) // the digit of ".m4s" counts nothing
+	s = strings.TrimSuffix(s, ext)
 	var pattern strings.Builder
 	for i := 0; i < len(s); {
 		j := i
@@ -30,7 +33,7 @@ func splitName(s string) *naturalName {
 		n.numbers = append(n.numbers, strings.TrimLeft(s[i:j], "0"))
 		i = j
 	}
-	n.pattern = pattern.String()
+	n.pattern = pattern.String() + ext
 	return n
 }
 

@@ -102,6 +102,7 @@ func inOrder(list []*piece) {
 // usualStep is how long a layer's segments last, mostly.
 func usualStep(list []*piece) Tick {
 	var steps []Tick
+	counts := counting(list)
 	for i, p := range list {
 		switch {
 		case p.ended && !p.torn:
@@ -109,14 +110,18 @@ func usualStep(list []*piece) Tick {
 		case p.seg.Duration > 0:
 			steps = append(steps, ticksOf(p.seg.Duration))
 		case i+1 < len(list) && list[i+1].start() > p.start():
-			steps = append(steps, list[i+1].start()-p.start())
+			step := list[i+1].start() - p.start()
+			if counts {
+				step /= max(1, list[i+1].countFrom(p))
+			}
+			steps = append(steps, step)
 		}
 	}
 	if len(steps) == 0 {
 		return 2 * Timescale
 	}
 	slices.Sort(steps)
-	return steps[len(steps)/2]
+	return steps[(len(steps)-1)/2]
 }
 
 // expected is when the segment after p should begin.
@@ -133,7 +138,7 @@ func (p *piece) expected(usual Tick) Tick {
 // runs splits a layer's pieces into the lives of its encoder.
 func (b *builder) runs(ctx context.Context, list []*piece) ([]*layerRun, error) {
 	inOrder(list)
-	usual := usualStep(list)
+	usual, counts := usualStep(list), counting(list)
 	var out []*layerRun
 	for _, p := range list {
 		if len(out) == 0 {
@@ -142,7 +147,7 @@ func (b *builder) runs(ctx context.Context, list []*piece) ([]*layerRun, error) 
 		}
 		run := out[len(out)-1]
 		p.move(run.base)
-		done, err := b.join(ctx, run, p, usual)
+		done, err := b.join(ctx, run, p, usual, counts)
 		if err != nil {
 			return nil, err
 		}
@@ -168,11 +173,11 @@ func gapOf(a, b *piece) Tick {
 }
 
 // join adds a piece to a run that it belongs to, or drops it as a double; false when it begins another run.
-func (b *builder) join(ctx context.Context, run *layerRun, p *piece, usual Tick) (bool, error) {
+func (b *builder) join(ctx context.Context, run *layerRun, p *piece, usual Tick, counts bool) (bool, error) {
 	last := run.last()
 	for _, wrap := range p.wraps() {
 		p.move(wrap)
-		if p.follows(last, usual) {
+		if p.follows(last, usual, counts) {
 			run.base += wrap
 			run.pieces = append(run.pieces, p)
 			return true, nil
@@ -211,19 +216,45 @@ func (p *piece) wallOffset(q *piece) Tick {
 	return gap - (p.start() - q.start())
 }
 
+// counting reports whether the last numbers in names count segments.
+func counting(list []*piece) bool {
+	ones := 0
+	for i := 1; i < len(list); i++ {
+		if list[i].countFrom(list[i-1]) == 1 {
+			ones++
+		}
+	}
+	return 2*ones >= len(list)-1 && len(list) > 1
+}
+
+// countFrom is how many segments after q a piece comes, as far as names tell; at least 0.
+func (p *piece) countFrom(q *piece) Tick {
+	a, aOK := lastNumber(q)
+	b, bOK := lastNumber(p)
+	if !aOK || !bOK {
+		return 0
+	}
+	return Tick(min(max(b-a, 0), 1_000_000))
+}
+
 // follows reports whether p is on the same clock as last and comes after it.
-func (p *piece) follows(last *piece, usual Tick) bool {
+func (p *piece) follows(last *piece, usual Tick, counts bool) bool {
 	d := p.start() - last.start()
 	if d < sameTime {
 		return false
 	}
-	if abs(p.start()-last.expected(usual)) < Timescale/4 {
-		return true
+	if counts && gapOf(last, p) == maxTick && d < p.countFrom(last)*usual/2+usual/4 {
+		return false // segments are missing between them, but no time: the clock began again
 	}
-	if p.seg.Discontinuity {
+	known := gapOf(last, p) != maxTick
+	atOnce := abs(p.start()-last.expected(usual)) < Timescale/4
+	if atOnce && (!known || counts && p.countFrom(last) == 1) {
+		return true // whatever an unsteady wall clock says
+	}
+	if p.seg.Discontinuity && !atOnce {
 		return false
 	}
-	if gapOf(last, p) != maxTick {
+	if known {
 		return abs(p.wallOffset(last)) < wallError
 	}
 	return d < maxForward
