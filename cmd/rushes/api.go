@@ -89,7 +89,7 @@ var _ api.Actions = (*actions)(nil)
 // Enqueue queues a capture for an app; see api.Actions.
 func (a *actions) Enqueue(ctx context.Context, c api.Capture) (catalog.Job, error) {
 	if !a.allowed(c.URI) {
-		return catalog.Job{}, fmt.Errorf("captures of this place are not processed for callers of the API: %w", api.ErrForbidden)
+		return catalog.Job{}, fmt.Errorf("uri: captures of this place are not processed for callers of the API: %w", catalog.ErrInvalid)
 	}
 	job, err := a.node.fetcher().NewJob(ctx, c.URI, stage.Options{Outputs: c.Outputs})
 	if err != nil {
