@@ -91,7 +91,7 @@ func TestReceiversThatFail(t *testing.T) {
 		"201":               {status(201), 201, "the answer is 201", 0},
 		"redirect":          {status(302), 302, "the answer is 302", 0},
 		"redirect for good": {status(308), 308, "the answer is 308", 0},
-		"hangs":             {func(_ http.ResponseWriter, q *http.Request) { <-q.Context().Done() }, 0, "deadline exceeded", 50 * time.Millisecond},
+		"hangs":             {func(_ http.ResponseWriter, q *http.Request) { <-q.Context().Done() }, 0, "deadline exceeded", 250 * time.Millisecond},
 		"closes early":      {hijack(""), 0, "EOF", 0},
 		"closes in header":  {hijack("HTTP/1.1 200 O"), 0, "EOF", 0},
 		"garbage":           {hijack("\x00\xff" + strings.Repeat("x", 5000) + "\r\n\r\n"), 0, "malformed", 0},

@@ -160,7 +160,7 @@ func (k *kit) run(config webhook.Config) (d *webhook.Deliverer, stop func()) {
 	if config.Backoff == nil {
 		config.Backoff = []time.Duration{0, 0, 0}
 	}
-	config.Poll = 5 * time.Millisecond
+	config.Poll = 50 * time.Millisecond
 	config.OnAttempt = func(a webhook.Attempt) { k.attempts <- a }
 	config.OnError = func(err error) { k.Error(err) }
 	d, err := webhook.New(config, k.store, k.links)

@@ -20,7 +20,7 @@ func TestHelp(t *testing.T) {
 	for name, args := range map[string][]string{"rushes": {}, "process": {"process"}, "inspect": {"inspect"}, "assets": {"assets"},
 		"assets-list": {"assets", "list"}, "assets-show": {"assets", "show"}, "assets-link": {"assets", "link"}, "assets-delete": {"assets", "delete"}, "assets-expire": {"assets", "expire"},
 		"keys": {"keys"}, "keys-create": {"keys", "create"}, "keys-list": {"keys", "list"}, "keys-revoke": {"keys", "revoke"}, "enqueue": {"enqueue"}, "jobs": {"jobs"}, "jobs-list": {"jobs", "list"}, "jobs-watch": {"jobs", "watch"},
-		"serve": {"serve"}, "worker": {"worker"}, "doctor": {"doctor"}, "demo": {"demo"}, "version": {"version"}} {
+		"webhooks": {"webhooks"}, "webhooks-list": {"webhooks", "list"}, "webhooks-replay": {"webhooks", "replay"}, "serve": {"serve"}, "worker": {"worker"}, "doctor": {"doctor"}, "demo": {"demo"}, "version": {"version"}} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			got := rushes(t, append(args, "--help")...)

@@ -31,6 +31,7 @@ type cli struct {
 	Keys      keysCmd      `cmd:"" help:"Access keys of the programs that use the API."`
 	Jobs      jobsCmd      `cmd:"" help:"Look at jobs, and change what becomes of them."`
 	Reprocess reprocessCmd `cmd:"" help:"Make assets again, many of them: with a newer version, or with other options."`
+	Webhooks  webhooksCmd  `cmd:"" help:"Look at what webhook endpoints were told, and have it told again."`
 	Serve     serveCmd     `cmd:"" help:"Work at queued jobs with everything in one process, until SIGTERM."`
 	Worker    workerCmd    `cmd:"" help:"Work at jobs that are queued in a Redis, beside other workers, until SIGTERM."`
 	Doctor    doctorCmd    `cmd:"" help:"Check what Rushes was built with and whether the data folder can be written."`
