@@ -29,7 +29,7 @@
 //
 // Add a file to migrations/ with the next number; files that were released
 // never change. Change queries/, run go generate, and commit the result in
-// internal/db. Schema and queries are written so that PostgreSQL
+// internal/sqlc. Schema and queries are written so that PostgreSQL
 // understands them too: TEXT ids, BIGINT times in microseconds, named
 // parameters, LIMIT with a cast.
 package sqlstore

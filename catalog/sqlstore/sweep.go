@@ -31,7 +31,8 @@ func (s *Store) CancelJob(ctx context.Context, id string) (catalog.Job, error) {
 }
 
 // RetryJob queues a failed or canceled job again, as if it had never been
-// tried; its log stays. Any other job is a catalog.ErrInvalid, and so is a part:
+// tried; its log stays, and its failed parts count as canceled, so that they are
+// tried again with it. Any other job is a catalog.ErrInvalid, and so is a part:
 // its parent queues it again.
 func (s *Store) RetryJob(ctx context.Context, id string) (catalog.Job, error) {
 	return s.change(ctx, "retry", id, func(t tx, old sqlc.Job) (sqlc.Job, error) {
@@ -40,6 +41,9 @@ func (s *Store) RetryJob(ctx context.Context, id string) (catalog.Job, error) {
 			return old, fmt.Errorf("it is a part of %s, which is to be tried again: %w", old.ParentID, catalog.ErrInvalid)
 		case old.State != string(catalog.JobFailed) && old.State != string(catalog.JobCanceled):
 			return old, fmt.Errorf("it is %s: %w", old.State, catalog.ErrInvalid)
+		}
+		if _, err := t.ForgiveParts(ctx, t.now, id); err != nil {
+			return old, err
 		}
 		return t.move(ctx, old, t.again(old))
 	})

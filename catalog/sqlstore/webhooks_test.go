@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/pressly/goose/v3"
 	"github.com/stretchr/testify/require"
 
 	"rushes/catalog"
@@ -330,4 +331,59 @@ func TestKilledBetweenEvents(t *testing.T) {
 		require.True(t, told[j.ID])
 	}
 	require.Len(t, told, len(over))
+}
+
+// version3 is what the first schema with events holds: a job that is over, its
+// event, and a delivery in each state.
+const version3 = `
+INSERT INTO jobs (id, capture_uri, capture_key, recording_id, room_id, session_id, template_id, source, state, stage, progress,
+    attempts, created_at, updated_at, started_at, stopped_at, defects, error_kind, error_message, finished_at)
+VALUES ('6921f0a80102030405000001', 'calls/a', 'ka', '', 'r', 's', '', 'sfu', 'failed', 'publish', 900, 5,
+    1700000000000001, 1700000002000000, 0, 0, '[]', 'permanent', 'no room', 1700000002000000);
+INSERT INTO events VALUES ('6921f0a801020304050000e1', '6921f0a80102030405000001', 'ka', 'failed', 'publish', 'permanent', 'no room', 1700000002000000);
+INSERT INTO deliveries VALUES
+    ('6921f0a801020304050000d1', 'a', 'e0-0', 's1', 't', 'ka', 1700000001000000, 0, '6921f0a80102030405000001', 'x', '{"data":{}}',
+     'pending', 1, 2, 1700000001500000, 0, 500, 'answer 500', 1700000001000000, 1700000001500000, 0),
+    ('6921f0a801020304050000d2', 'a', 'e0-1', 's2', 't', 'ka', 1700000001000000, 1, '6921f0a80102030405000001', '', '{"data":{}}',
+     'delivered', 1, 1, 1700000001500000, 1, 200, '', 1700000001000000, 1700000001500000, 1700000001500000);`
+
+func TestMigrateVersion3(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "catalog.db")
+	oldCatalog(t, goose.DialectSQLite3, rawDB(t, path), 3, version3)
+	checkVersion3(t, openStore(t, path))
+}
+
+func TestMigrateVersion3OnPostgres(t *testing.T) {
+	t.Parallel()
+	address := postgresURL(t)
+	oldCatalog(t, goose.DialectPostgres, openPostgres(t, address), 3, version3)
+	checkVersion3(t, openTarget(t, address))
+}
+
+func checkVersion3(t *testing.T, s *sqlstore.Store) {
+	t.Helper()
+	at := func(us int64) time.Time { return time.UnixMicro(us).UTC() }
+	events, err := s.Events(t.Context(), 10)
+	require.NoError(t, err)
+	require.Equal(t, []catalog.Event{{
+		ID: "6921f0a801020304050000e1", JobID: "6921f0a80102030405000001", CaptureKey: "ka", State: catalog.JobFailed, Stage: "publish",
+		Error: &catalog.AssetError{Kind: "permanent", Message: "no room"}, At: at(1700000002000000),
+	}}, events)
+	all, err := s.ListDeliveries(t.Context(), catalog.DeliveryFilter{})
+	require.NoError(t, err)
+	pending := catalog.Delivery{
+		ID: "6921f0a801020304050000d1", Endpoint: "a", EventID: "e0-0", Subject: "s1", Type: "t", Lane: "ka", At: at(1700000001000000),
+		JobID: "6921f0a80102030405000001", AssetID: "x", Payload: []byte(`{"data":{}}`), State: catalog.DeliveryPending, Attempts: 1,
+		Claim: 2, RunAt: at(1700000001500000), Status: 500, Error: "answer 500", CreatedAt: at(1700000001000000), UpdatedAt: at(1700000001500000),
+	}
+	delivered := pending
+	delivered.ID, delivered.EventID, delivered.Subject, delivered.Number, delivered.AssetID = "6921f0a801020304050000d2", "e0-1", "s2", 1, ""
+	delivered.State, delivered.Claim, delivered.Replay, delivered.Status, delivered.Error = catalog.DeliveryDelivered, 1, true, 200, ""
+	delivered.DeliveredAt = at(1700000001500000)
+	require.Equal(t, []catalog.Delivery{delivered, pending}, all)
+	claimed, err := s.ClaimDeliveries(t.Context(), "a", time.Minute, 10)
+	require.NoError(t, err)
+	require.Len(t, claimed, 1)
+	require.Equal(t, int64(3), claimed[0].Claim)
 }

@@ -79,6 +79,7 @@ func testFanOut(k *kit) {
 	p := k.claim(others[0].ID)
 	_, err = k.s.EndAttempt(k.ctx(), claimOf(p), catalog.Attempt{Ending: catalog.EndWaiting, Parts: parts(1)})
 	require.ErrorIs(k, err, catalog.ErrInvalid)
+
 }
 
 // testFanInAtOnce: parts that end at the same time, over several handles, give
@@ -270,4 +271,13 @@ func testRetry(k *kit) {
 	k.end(k.claim(list[0].ID), catalog.Attempt{Ending: catalog.EndFailed, Failure: failure()})
 	_, err := k.s.RetryJob(k.ctx(), list[0].ID)
 	require.ErrorIs(k, err, catalog.ErrInvalid)
+
+	parent, list := k.fanOut("retried with its part", 1)
+	k.end(k.claim(list[0].ID), catalog.Attempt{Ending: catalog.EndFailed, Failure: failure()})
+	k.end(k.claim(parent.ID), catalog.Attempt{Ending: catalog.EndFailed, Failure: failure()})
+	_, err = k.s.RetryJob(k.ctx(), parent.ID)
+	require.NoError(k, err)
+	part := k.job(list[0].ID)
+	require.Equal(k, catalog.JobCanceled, part.State, "it is tried again with its parent")
+	require.Nil(k, part.Error)
 }

@@ -127,6 +127,12 @@ UPDATE jobs
 SET cancel_requested = 1, updated_at = sqlc.arg(now)
 WHERE parent_id <> '' AND parent_id = sqlc.arg(parent_id) AND state = 'running';
 
+-- name: ForgiveParts :execrows
+-- Failed parts of a job that is tried again: as canceled ones they are queued with it.
+UPDATE jobs
+SET state = 'canceled', updated_at = sqlc.arg(now), error_kind = '', error_message = ''
+WHERE parent_id <> '' AND parent_id = sqlc.arg(parent_id) AND state = 'failed';
+
 -- name: RequestCancel :one
 UPDATE jobs
 SET cancel_requested = 1, updated_at = sqlc.arg(now)

@@ -222,6 +222,21 @@ func (q *Queries) CountOpenParts(ctx context.Context, parentID string) (int64, e
 	return count, err
 }
 
+const forgiveParts = `-- name: ForgiveParts :execrows
+UPDATE jobs
+SET state = 'canceled', updated_at = $1, error_kind = '', error_message = ''
+WHERE parent_id <> '' AND parent_id = $2 AND state = 'failed'
+`
+
+// Failed parts of a job that is tried again: as canceled ones they are queued with it.
+func (q *Queries) ForgiveParts(ctx context.Context, now int64, parentID string) (int64, error) {
+	result, err := q.db.ExecContext(ctx, forgiveParts, now, parentID)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected()
+}
+
 const heartbeat = `-- name: Heartbeat :one
 UPDATE jobs
 SET heartbeat_at = $1
