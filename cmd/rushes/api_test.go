@@ -24,6 +24,7 @@ import (
 type service struct {
 	t          *testing.T
 	data, base string
+	pid        int
 	tokens     map[string]string // by app
 }
 
@@ -35,6 +36,7 @@ func newService(t *testing.T, args ...string) *service {
 	stderr, err := cmd.StderrPipe()
 	require.NoError(t, err)
 	require.NoError(t, cmd.Start())
+	s.pid = cmd.Process.Pid
 	address, rest := make(chan string, 1), make(chan struct{})
 	go func() {
 		defer close(rest)
