@@ -35,7 +35,8 @@ const MinSecret = 16
 type Endpoint struct {
 	// Name tells endpoints apart, in the catalog too: deliveries that wait are
 	// those of a name. It defaults to the host and a digest of the URL, so that an
-	// endpoint without a name that gets another URL is another endpoint.
+	// endpoint without a name that gets another URL is another endpoint. What
+	// waits for a name that is configured no more goes on waiting.
 	Name string
 	// URL is where events are posted, http or https. It may have a user and a
 	// password, which are sent as basic authentication. Errors show its scheme and
@@ -55,7 +56,8 @@ type Endpoint struct {
 	AllowPrivate bool
 }
 
-// Config says whom to tell, and how.
+// Config says whom to tell, and how. Processes that share a catalog are given the
+// same endpoints: whoever announces an event does so for all of them.
 type Config struct {
 	// Endpoints are who is told. At least one.
 	Endpoints []Endpoint
@@ -67,7 +69,8 @@ type Config struct {
 	// to DefaultTimeout.
 	Timeout time.Duration
 	// Backoff is the wait before each further attempt; when it is used up the
-	// delivery has failed. It defaults to 1, 3 and 10 s (api.md).
+	// delivery has failed. Nil means 1, 3 and 10 s (api.md), empty no further
+	// attempt.
 	Backoff []time.Duration
 	// Concurrency is how many deliveries to one endpoint are under way at once, at
 	// most. It defaults to DefaultConcurrency.
