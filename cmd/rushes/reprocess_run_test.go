@@ -175,6 +175,16 @@ func TestReprocessKilled(t *testing.T) {
 	require.Equal(t, map[string]int{"room-k1": 2, "room-k2": 2, "room-k3": 2, "room-k4": 2, "room-k5": 2, "room-k6": 1, "room-k7": 1}, rooms)
 	require.Len(t, listed(t, folder, true), len(before)+5)
 
+	// Killed after a job was queued and before that was written down, the same job is taken.
+	withData(t, folder, func(d *data) {
+		items, err := d.catalog.Items(t.Context(), id, catalog.ItemDone, "", 2)
+		require.NoError(t, err)
+		for _, i := range items {
+			require.NoError(t, d.catalog.UpdateItem(t.Context(), catalog.BackfillItem{BackfillID: id, AssetID: i.AssetID, State: catalog.ItemPending}))
+		}
+		require.Equal(t, run, again(t, pipeline.ExitPartial, folder, "--resume", id))
+		require.Len(t, jobsOf(t, d, id), 6)
+	})
 	// Resumed once more, there is nothing to do; the reasons are still there.
 	require.Equal(t, run, again(t, pipeline.ExitPartial, folder, "--resume", id))
 	show := rushes(t, "reprocess", "show", id, "--data", folder)
