@@ -17,6 +17,9 @@ type partOptions struct {
 	Of     string        // the parent's id, under which units are shared
 	Units  []plannedUnit // to be made
 	Shared []plannedUnit // that are needed for it, and are in the store
+	// Fence is that of the claim that hands it out. Units of a part that is over may be missing again, when the job was
+	// cleaned up after and is tried anew: then other parts make them.
+	Fence int64
 }
 
 // waitForParts is the error of an attempt that goes on when its parts are over.
@@ -41,9 +44,9 @@ func (a *attempt) plan(ctx context.Context, run *pipeline.Run) error {
 	}
 	w := a.todo()[i]
 	s := shared{store: a.cfg.Blobs, job: a.job.ID, claim: a.claim()}
-	earlier, err := a.cfg.Catalog.ListJobs(ctx, catalog.JobFilter{ParentID: a.job.ID})
+	earlier, err := a.parts(ctx)
 	if err != nil {
-		return fmt.Errorf("look for the parts of job %s: %w", a.job.ID, err)
+		return err
 	}
 	if err := a.takeParts(ctx, run, s, earlier); err != nil {
 		return err
@@ -68,14 +71,37 @@ func (a *attempt) plan(ctx context.Context, run *pipeline.Run) error {
 	return a.handOut(ctx, run, s, w, result.Plan, earlier)
 }
 
-// takeParts takes the units that finished parts have made.
-func (a *attempt) takeParts(ctx context.Context, run *pipeline.Run, s shared, parts []catalog.Job) error {
-	for _, p := range parts {
-		var o Options
-		if err := json.Unmarshal(p.Options, &o); err != nil || o.Part == nil {
-			return pipeline.Permanent(fmt.Errorf("options of part %s: %w", p.ID, errors.Join(err, catalog.ErrInvalid)))
+// madePart is a part as it is now, with what it was to do.
+type madePart struct {
+	catalog.Job
+	options partOptions
+}
+
+// parts are all parts that were handed out so far.
+func (a *attempt) parts(ctx context.Context) (all []madePart, err error) {
+	for f := (catalog.JobFilter{ParentID: a.job.ID}); ; {
+		page, err := a.cfg.Catalog.ListJobs(ctx, f)
+		if err != nil {
+			return nil, fmt.Errorf("look for the parts of job %s: %w", a.job.ID, err)
 		}
-		for _, u := range slices.Concat(o.Part.Shared, o.Part.Units) {
+		for _, p := range page {
+			var o Options
+			if err := json.Unmarshal(p.Options, &o); err != nil || o.Part == nil {
+				return nil, pipeline.Permanent(fmt.Errorf("options of part %s: %w", p.ID, errors.Join(err, catalog.ErrInvalid)))
+			}
+			all = append(all, madePart{p, *o.Part})
+			f.After = p.ID
+		}
+		if len(page) < catalog.MaxPage {
+			return all, nil
+		}
+	}
+}
+
+// takeParts takes the units that finished parts have made.
+func (a *attempt) takeParts(ctx context.Context, run *pipeline.Run, s shared, parts []madePart) error {
+	for _, p := range parts {
+		for _, u := range slices.Concat(p.options.Shared, p.options.Units) {
 			if _, err := s.pull(ctx, run.Scratch, u.Name, u.Key); err != nil {
 				return err
 			}
@@ -86,7 +112,7 @@ func (a *attempt) takeParts(ctx context.Context, run *pipeline.Run, s shared, pa
 
 // handOut makes parts of the units that are missing. Where a part for a unit has failed for good, so has the
 // composite; where there is little to do, it is not worth it.
-func (a *attempt) handOut(ctx context.Context, run *pipeline.Run, s shared, w *work, plan *planned, earlier []catalog.Job) error {
+func (a *attempt) handOut(ctx context.Context, run *pipeline.Run, s shared, w *work, plan *planned, earlier []madePart) error {
 	var missing []plannedUnit
 	for _, u := range plan.Units {
 		done, err := run.Scratch.Done(u.Name, u.Key, nil)
@@ -98,7 +124,7 @@ func (a *attempt) handOut(ctx context.Context, run *pipeline.Run, s shared, w *w
 		}
 	}
 	var err error
-	if w.failure, err = failedParts(missing, earlier); w.failure != nil || err != nil {
+	if w.failure, err = a.failedParts(ctx, missing, earlier); w.failure != nil || err != nil {
 		return err
 	}
 	groups := group(missing)
@@ -121,7 +147,7 @@ func (a *attempt) handOut(ctx context.Context, run *pipeline.Run, s shared, w *w
 	}
 	var parts []catalog.Job
 	for _, units := range groups {
-		part, err := a.part(partOptions{Of: a.job.ID, Units: units, Shared: have})
+		part, err := a.part(partOptions{Of: a.job.ID, Units: units, Shared: have, Fence: a.job.Fence})
 		if err != nil {
 			return err
 		}
@@ -133,23 +159,38 @@ func (a *attempt) handOut(ctx context.Context, run *pipeline.Run, s shared, w *w
 	return &waitForParts{parts: parts}
 }
 
-// failedParts gives the failure of a part that was to make one of the missing units, if there is one.
-func failedParts(missing []plannedUnit, earlier []catalog.Job) (failure, err error) {
+// failedParts gives the failure of a part that was to make one of the missing units, if there is one. Where somebody
+// asked for the job to be tried again since, those before do not count.
+func (a *attempt) failedParts(ctx context.Context, missing []plannedUnit, earlier []madePart) (failure, err error) {
+	var latest int64
 	for _, p := range earlier {
-		if p.State != catalog.JobFailed {
+		latest = max(latest, p.options.Fence)
+	}
+	var found *madePart
+	var unit plannedUnit
+	for _, p := range earlier {
+		if p.options.Fence < latest {
 			continue
 		}
-		var o Options
-		if err := json.Unmarshal(p.Options, &o); err != nil || o.Part == nil {
-			return nil, pipeline.Permanent(fmt.Errorf("options of part %s: %w", p.ID, errors.Join(err, catalog.ErrInvalid)))
+		if p.State == catalog.JobCanceled {
+			return nil, nil // with the job, which is tried again
 		}
-		for _, u := range o.Part.Units {
-			if slices.Contains(missing, u) {
-				return pipeline.Permanent(fmt.Errorf("%s: %s", u.Name, p.Error.Message)), nil
-			}
+		i := slices.IndexFunc(p.options.Units, func(u plannedUnit) bool { return slices.Contains(missing, u) })
+		if p.State == catalog.JobFailed && i >= 0 {
+			found, unit = &p, p.options.Units[i]
 		}
 	}
-	return nil, nil
+	if found == nil {
+		return nil, nil
+	}
+	log, err := a.cfg.Catalog.Attempts(ctx, a.job.ID)
+	if err != nil {
+		return nil, fmt.Errorf("look for earlier attempts at job %s: %w", a.job.ID, err)
+	}
+	if slices.ContainsFunc(log, func(r catalog.AttemptRecord) bool { return r.Ending == catalog.EndFailed && r.Fence > latest }) {
+		return nil, nil
+	}
+	return pipeline.Permanent(fmt.Errorf("%s: %s", unit.Name, found.Error.Message)), nil
 }
 
 // group puts units together: chunks that follow on each other; the sound is for itself.
@@ -172,7 +213,7 @@ func group(units []plannedUnit) [][]plannedUnit {
 	return groups
 }
 
-// part makes the job of a part. Its key is that of its units, so that the same part is not queued twice.
+// part makes the job of a part. Its key is that of its units and of the claim, so that the same part is not queued twice.
 func (a *attempt) part(o partOptions) (catalog.Job, error) {
 	key, err := pipeline.ContentKey("part v1", a.job.ID, o)
 	if err != nil {

@@ -21,6 +21,7 @@ type Catalog interface {
 	SeizeJob(ctx context.Context, id, worker string) (catalog.Job, error)
 	UpdateJob(ctx context.Context, claim catalog.Claim, stage string, permille int) error
 	ListJobs(ctx context.Context, f catalog.JobFilter) ([]catalog.Job, error)
+	Attempts(ctx context.Context, jobID string) ([]catalog.AttemptRecord, error)
 	AssetByKey(ctx context.Context, key string) (catalog.Asset, error)
 	RegisterAssets(ctx context.Context, claim catalog.Claim, assets []catalog.Asset) ([]catalog.Asset, error)
 	ReservePlace(ctx context.Context, claim catalog.Claim, assetKey, path string) error
