@@ -98,8 +98,11 @@ func newNode(f *nodeFlags, log *slog.Logger, d *data, q *queue.Queue) (*node, er
 	n.admission = pipeline.NewAdmission(capacity)
 	backoff := pipeline.Backoff{Base: f.RetryBase}
 	events := &nodeEvents{log: log, meter: n.meter, wake: func() { n.dispatcher.Wake() }}
+	work := n.work(backoff)
 	n.worker, err = pipeline.NewWorker(pipeline.WorkerConfig{
-		Jobs: d.catalog, Run: stage.Work(n.work(backoff)), Admission: n.admission, Events: events,
+		Jobs: d.catalog, Run: stage.Work(work), Admission: n.admission, Events: events,
+		// A full disk hands back the first job only, and the worker then waits: others may have room.
+		Ready:   func(context.Context, catalog.Job) error { return work.Disk.Check(0) },
 		Timeout: f.Timeout, Grace: positive(f.Grace), Backoff: backoff,
 	})
 	if err != nil {

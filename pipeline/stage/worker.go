@@ -87,33 +87,37 @@ func (a *attempt) work(ctx context.Context, cfg *WorkerConfig) (err error) {
 		}
 		return unfinished(a, cfg.Settle, cfg.Patience)
 	}
+	if err := cfg.Disk.Check(0); err != nil { // opening writes the index of the tracks already
+		return err
+	}
 	scratch, err := openScratch(ctx, own.Scratch, a.job.ID, nil)
 	if err != nil {
 		return fmt.Errorf("scratch folder of job %s: %w", a.job.ID, err)
 	}
 	if err := a.locate(ctx, cfg, scratch); err != nil {
-		return errors.Join(err, leave(scratch, a.over(err)))
+		return errors.Join(err, leave(scratch, a.over(ctx, err)))
 	}
 	if o.Part != nil {
-		if err = cfg.Disk.Check(0); err == nil {
-			err = a.runPart(ctx, scratch, *o.Part)
-		}
-		return errors.Join(err, leave(scratch, err == nil || a.over(err)))
+		err = a.runPart(ctx, scratch, *o.Part)
+		return errors.Join(err, leave(scratch, err == nil || a.over(ctx, err)))
 	}
 	if err = a.run(ctx, scratch); err == nil && a.outcome().Made == 0 {
 		err = a.firstFailure()
 	}
-	var parts *waitForParts
-	done := err == nil || a.over(err)
-	if done {
-		clean := context.WithoutCancel(ctx)
-		err = errors.Join(err, shared{store: own.Blobs, job: a.job.ID}.clear(clean), CleanStrays(clean, own.Catalog, own.Blobs))
+	if err != nil && !a.over(ctx, err) {
+		return errors.Join(err, leave(scratch, false))
 	}
-	return errors.Join(err, leave(scratch, done && !errors.As(err, &parts)))
+	// What cannot be deleted now is no failure of the job: the sweeper's chores and CleanScratch come to it.
+	clean := context.WithoutCancel(ctx)
+	_ = errors.Join(shared{store: own.Blobs, job: a.job.ID}.clear(clean), CleanStrays(clean, own.Catalog, own.Blobs), leave(scratch, true))
+	return err
 }
 
-// over reports whether the job is at its end with this error.
-func (a *attempt) over(err error) bool {
+// over reports whether the job is at its end with this error, or is canceled.
+func (a *attempt) over(ctx context.Context, err error) bool {
+	if errors.Is(context.Cause(ctx), pipeline.ErrCanceled) {
+		return true
+	}
 	var parts *waitForParts
 	switch pipeline.KindOf(err).Outcome() {
 	case pipeline.Finish, pipeline.Fail:
