@@ -381,6 +381,9 @@ func (c *cluster) requireMade(ids ...string) {
 		}
 	}
 	for _, j := range c.family(ids) {
+		if j.Kind == catalog.PartJob && j.State == catalog.JobCanceled {
+			continue // with its job, which was tried again later
+		}
 		completed := 0
 		for _, e := range c.endings(j.ID) {
 			if e == catalog.EndCompleted {

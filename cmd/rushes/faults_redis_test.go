@@ -29,7 +29,9 @@ func TestFaultsOfRedis(t *testing.T) {
 	var ids []string
 	for n := range oftenRedis() {
 		ids = append(ids, c.enqueue(captureKinds()[n%len(captureKinds())]))
-		c.until("something runs", time.Minute, func() bool { return c.count(ids, catalog.JobRunning) > 0 || c.count(ids, catalog.JobCompleted) == len(ids) })
+		c.until("something runs", time.Minute, func() bool {
+			return c.count(ids, catalog.JobRunning) > 0 || c.count(ids, catalog.JobCompleted) == len(ids)
+		})
 		if n%2 == 0 {
 			c.redis.kill(t)
 			c.redis.start(t)
