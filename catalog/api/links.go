@@ -61,7 +61,7 @@ func (a *API) link(ctx context.Context, in *linkInput) (*reply[Link], error) {
 	valid := time.Duration(in.Duration) * time.Second
 	link := Link{ID: asset.ID, Path: asset.Path, Expiry: in.Duration}
 	if isPackage(asset) {
-		link.URL, err = a.vodURL(asset.ID, path.Base(asset.Path), a.config.Now().Add(valid))
+		link.URL, err = a.PackageURL(asset.ID, asset.Path, valid)
 	} else {
 		link.URL, err = a.config.Presigner.PresignGet(ctx, asset.Path, valid, blob.PresignOptions{
 			FileName: path.Base(asset.Path), ContentType: blob.MediaType(asset.Path),

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"math"
 	"net/url"
+	"path"
 	"strings"
 	"time"
 
@@ -103,11 +104,18 @@ func linkMAC(key catalog.Secret, body []byte, path string) []byte {
 	return h.Sum(nil)
 }
 
+// PackageURL returns an address that plays the package of a room-vod asset for
+// that long: its multivariant playlist, by its storage key. Every address in it is
+// signed in its turn.
+func (a *API) PackageURL(assetID, key string, expires time.Duration) (string, error) {
+	return a.vodURL(assetID, path.Base(key), a.config.Now().Add(expires))
+}
+
 // vodURL returns the address of a playlist of a package.
-func (a *API) vodURL(assetID, path string, expires time.Time) (string, error) {
-	token, err := a.vod.sign(vodLink{assetID: assetID, path: path, expires: expires})
+func (a *API) vodURL(assetID, file string, expires time.Time) (string, error) {
+	token, err := a.vod.sign(vodLink{assetID: assetID, path: file, expires: expires})
 	if err != nil {
 		return "", err
 	}
-	return a.config.PublicURL + (&url.URL{Path: vodPath + token + "/" + path}).EscapedPath(), nil
+	return a.config.PublicURL + (&url.URL{Path: vodPath + token + "/" + file}).EscapedPath(), nil
 }

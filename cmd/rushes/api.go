@@ -12,6 +12,8 @@ import (
 	"strings"
 	"time"
 
+	"golang.org/x/sync/errgroup"
+
 	"rushes/catalog"
 	"rushes/catalog/api"
 	"rushes/catalog/blob/signed"
@@ -44,9 +46,18 @@ func (f *apiFlags) Validate() error {
 func (f *apiFlags) serveAPI(ctx context.Context, n *node, l net.Listener) error {
 	handler, err := f.service(n)
 	if err != nil {
-		return err
+		return errors.Join(err, l.Close())
 	}
-	return serveHTTP(ctx, l, api.Timeouts{}.Server(handler, n.log))
+	hooks, err := f.webhooks(n, handler)
+	if err != nil {
+		return errors.Join(err, l.Close())
+	}
+	group, ctx := errgroup.WithContext(ctx)
+	if hooks != nil {
+		group.Go(func() error { return hooks.Run(ctx) })
+	}
+	group.Go(func() error { return serveHTTP(ctx, l, api.Timeouts{}.Server(handler, n.log)) })
+	return group.Wait()
 }
 
 // service puts the API together.

@@ -22,6 +22,7 @@ type dataFlag struct {
 	Catalog     catalog.Secret `help:"Catalog: a PostgreSQL database (postgres://USER:PASSWORD@HOST/DATABASE) or the file of an SQLite one. Default: catalog.db in the data folder." env:"RUSHES_CATALOG" placeholder:"URL"`
 	Store       string         `help:"Where assets are kept: s3://BUCKET/PREFIX or a folder. Default: blobs in the data folder." env:"RUSHES_STORE" placeholder:"PLACE"`
 	BackupStore string         `help:"Where assets go that the store refuses, until it takes them: s3://BUCKET/PREFIX or a folder." env:"RUSHES_BACKUP_STORE" placeholder:"PLACE"`
+	Webhooks    string         `help:"File that says which servers are told of finished recordings. The same for all processes." type:"path" env:"RUSHES_WEBHOOKS" placeholder:"FILE"`
 	s3Flags     `embed:"" prefix:"s3-"`
 }
 
@@ -85,6 +86,7 @@ func (f *dataFlag) open(ctx context.Context) (_ *data, err error) {
 		}})
 		d.blobs = d.backup
 	}
+	catalogConfig.Events = f.Webhooks != "" // who ends a job writes down that somebody is to be told
 	if d.catalog, err = sqlstore.Open(ctx, catalogConfig); err != nil {
 		return nil, err
 	}
