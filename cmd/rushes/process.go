@@ -120,9 +120,14 @@ func (c *processCmd) process(ctx context.Context, e env, d *data, cp *capture.Ca
 	d.refused = func(key string, _ error) {
 		fmt.Fprintf(e.stderr, "rushes: the store refuses %s; it waits in the backup store\n", clean(key))
 	}
+	patch, err := c.patch()
+	if err != nil {
+		return out, err
+	}
 	bars := newBars(e)
 	defer bars.close()
 	return stage.Process(ctx, stage.Config{
+		Asked:   stage.Options{Outputs: patch},
 		Catalog: d.catalog, Blobs: d.blobs, Scratch: d.scratch, Software: version, Observer: bars,
 		Waiting: func() { fmt.Fprintln(e.stderr, "rushes: another process works at this capture; waiting for it") },
 		Settings: stage.Settings{

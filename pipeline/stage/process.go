@@ -2,6 +2,7 @@ package stage
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -27,6 +28,8 @@ type Catalog interface {
 	ReservePlace(ctx context.Context, claim catalog.Claim, assetKey, path string) error
 	Strays(ctx context.Context, limit int) ([]catalog.Place, error)
 	ForgetPlaces(ctx context.Context, paths []string) error
+	Lease(ctx context.Context, name, holder string, ttl time.Duration) (bool, error)
+	Release(ctx context.Context, name, holder string) error
 }
 
 // Meter counts what is made. Its methods are safe for concurrent use and do not block.
@@ -48,6 +51,8 @@ type Config struct {
 	Meter    Meter             // nil for nobody
 	// Waiting is called once when another process works at the same capture, before Process waits for it; nil is fine.
 	Waiting func()
+	// Asked is what was asked for beside the manifest, which Process keeps with its job: it is not looked at otherwise.
+	Asked Options
 
 	Settings
 }
@@ -74,6 +79,9 @@ func Process(ctx context.Context, cfg Config, c *capture.Capture, uri string) (_
 	}
 	wanted := first.Opened.Job
 	wanted.CaptureURI = uri
+	if wanted.Options, err = json.Marshal(cfg.Asked); err != nil {
+		return Outcome{}, fmt.Errorf("options of %s: %w", c.Name, err)
+	}
 	job, _, err := cfg.Catalog.AddJob(ctx, wanted, false)
 	if err != nil {
 		return Outcome{}, fmt.Errorf("begin the job of %s: %w", c.Name, err)

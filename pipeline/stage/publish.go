@@ -4,9 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"path"
 	"regexp"
 	"strings"
+	"time"
 
 	"rushes/catalog"
 	"rushes/catalog/blob"
@@ -88,8 +90,13 @@ func putFile(ctx context.Context, store blob.Store, scratch *pipeline.Scratch, u
 			return a.Adopt(ctx, key, link)
 		}
 	}
-	contentType := contentType(file)
-	if err := store.Put(ctx, key, f, blob.PutOptions{Size: info.Size(), ContentType: contentType}); err != nil {
+	options := blob.PutOptions{Size: info.Size(), ContentType: contentType(file)}
+	if p, ok := store.(blob.FilePutter); ok { // an upload that was cut off goes on where it was
+		if link, err := scratch.Link(unit, file); err == nil {
+			return errors.Join(p.PutFile(ctx, key, link, options), os.Remove(link))
+		}
+	}
+	if err := store.Put(ctx, key, f, options); err != nil {
 		return err
 	}
 	stored, err := store.Stat(ctx, key)
@@ -122,28 +129,63 @@ func (a *attempt) discard(ctx context.Context) error {
 	return errors.Join(errs...)
 }
 
-// strayPage is how many strays are cleaned away at a time.
-const strayPage = 100
+const (
+	strayPage  = 100              // strays that are cleaned away at a time
+	strayLease = "strays"         // name of the lease under which they are
+	strayTTL   = 10 * time.Second // of the lease; a page takes less
+)
 
-// CleanStrays deletes what attempts have left in the store that did not come to register it. It may run at any time
-// and beside itself.
-func CleanStrays(ctx context.Context, c Catalog, store blob.Store) error {
+// CleanStrays deletes what attempts have left in the store that did not come to register it. One process at a time
+// does: a place that was forgotten may be given away again, and then nobody may delete what lies there any more. Others
+// wait for it.
+func CleanStrays(ctx context.Context, c Catalog, store blob.Store) (err error) {
+	strays, err := c.Strays(ctx, strayPage)
+	if err != nil || len(strays) == 0 {
+		return err
+	}
+	holder, err := pipeline.WorkerName()
+	if err != nil {
+		return err
+	}
 	for {
+		held, err := c.Lease(ctx, strayLease, holder, strayTTL)
+		if err != nil {
+			return err
+		}
+		if held {
+			break
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(lookAgain):
+		}
+	}
+	defer func() { err = errors.Join(err, c.Release(context.WithoutCancel(ctx), strayLease, holder)) }()
+	for {
+		held, err := c.Lease(ctx, strayLease, holder, strayTTL)
+		if err != nil || !held {
+			return err
+		}
 		strays, err := c.Strays(ctx, strayPage)
 		if err != nil || len(strays) == 0 {
 			return err
 		}
-		var paths []string
-		for _, s := range strays {
-			if err := deletePlace(ctx, store, s.Path); err != nil {
-				return err
-			}
-			paths = append(paths, s.Path)
-		}
-		if err := c.ForgetPlaces(ctx, paths); err != nil {
+		if err := deleteStrays(ctx, c, store, strays); err != nil {
 			return err
 		}
 	}
+}
+
+func deleteStrays(ctx context.Context, c Catalog, store blob.Store, strays []catalog.Place) error {
+	var paths []string
+	for _, s := range strays {
+		if err := deletePlace(ctx, store, s.Path); err != nil {
+			return err
+		}
+		paths = append(paths, s.Path)
+	}
+	return c.ForgetPlaces(ctx, paths)
 }
 
 // thumbnailName is what a thumbnail's key has after its asset's.
