@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"path"
 	"slices"
 	"strings"
 
@@ -71,7 +70,7 @@ const (
 func Check(ctx context.Context, src CheckSource, name string, opt CheckOptions) ([]Finding, error) {
 	opt.MaxPlaylistBytes = cmp.Or(opt.MaxPlaylistBytes, 16<<20)
 	opt.MaxFiles = cmp.Or(opt.MaxFiles, 1_000_000)
-	c := &packageCheck{src: src, opt: opt, count: make(map[findingKey]int)}
+	c := &packageCheck{src: src, opt: opt, count: make(map[findingKey]int), seen: make(map[Finding]bool)}
 	err := c.run(ctx, name)
 	slices.SortStableFunc(c.findings, func(a, b Finding) int { return cmp.Compare(a.Number, b.Number) })
 	return c.findings, err
@@ -88,6 +87,7 @@ type packageCheck struct {
 	opt      CheckOptions
 	findings []Finding
 	count    map[findingKey]int
+	seen     map[Finding]bool
 	opens    int
 	lists    map[string]*checkedList // media playlists by name
 	order    []*checkedList
@@ -96,12 +96,17 @@ type packageCheck struct {
 }
 
 func (c *packageCheck) add(f Finding) {
+	if c.seen[f] { // segments are read for each playlist that names them
+		return
+	}
 	k := findingKey{f.Number, f.File}
 	c.count[k]++
 	switch n := c.count[k]; {
 	case n < findingsPerPoint:
+		c.seen[f] = true
 		c.findings = append(c.findings, f)
 	case n == findingsPerPoint:
+		c.seen[f] = true
 		f.Detail += " (more of the kind are not listed)"
 		c.findings = append(c.findings, f)
 	}
@@ -143,10 +148,8 @@ func (c *packageCheck) run(ctx context.Context, name string) (err error) {
 	}
 	defer func() { err = errors.Join(err, f.Close()) }()
 	head := make([]byte, min(16, f.Size()))
-	if len(head) > 0 {
-		if _, err := f.ReadAt(head, 0); err != nil && len(head) < 16 {
-			return &InputError{What: fmt.Sprintf("%q", name), Reason: "it cannot be read", Err: err}
-		}
+	if !readWhole(f, head, 0) {
+		return &InputError{What: fmt.Sprintf("%q", name), Reason: "it cannot be read"}
 	}
 	if !looksLikeBox(head) {
 		return c.playlist(ctx, name, f)
@@ -194,7 +197,7 @@ func (c *packageCheck) playlist(ctx context.Context, name string, f File) error 
 		return err
 	}
 	c.master(m)
-	return c.storyboard(ctx, path.Dir(name))
+	return c.storyboard(ctx, name)
 }
 
 // readText reads a playlist or another text whole.
@@ -212,9 +215,12 @@ func (c *packageCheck) readText(f File, name string) ([]byte, error) {
 // media checks all media playlists, alone and against each other. m is nil without a multivariant playlist.
 func (c *packageCheck) media(ctx context.Context, m *checkedMaster) error {
 	for _, l := range c.order {
-		c.mediaTags(l, m)
+		c.mediaTags(l)
 		if err := c.segments(ctx, l); err != nil {
 			return err
+		}
+		if l.kind == listMedia {
+			c.independent(l, m)
 		}
 	}
 	for _, l := range c.order {
@@ -226,7 +232,9 @@ func (c *packageCheck) media(ctx context.Context, m *checkedMaster) error {
 		}
 		c.dates(l)
 	}
-	c.tiling()
+	if err := c.tiling(ctx); err != nil {
+		return err
+	}
 	c.across()
-	return nil
+	return c.texts(ctx)
 }
