@@ -60,6 +60,7 @@ func newSite(t *testing.T) *site {
 const (
 	dbPassword    = "correct-horse-of-the-database"
 	signingSecret = "battery-staple-of-the-links"
+	webhookSecret = "whsec_b25lIHNlY3JldCBvZiBhIHdlYmhvb2s="
 )
 
 // command gives a process for the command line, with more variables.

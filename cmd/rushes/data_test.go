@@ -66,7 +66,7 @@ func TestElsewhere(t *testing.T) {
 	require.Contains(t, s.ok("assets", "expire", "--retain", "track=1,room-composite=1", "--dry-run", "--json"), "[]")
 	require.ElementsMatch(t, []string{"assets/" + list[0].Path, "assets/" + list[0].Thumbnails[0]}, s.keys(assets))
 	require.ElementsMatch(t, before, s.keys(in), "captures are never changed")
-	s.requireNoSecrets()
+	s.requireNoSecrets("in-the-url", "in-the-header", webhookSecret)
 }
 
 // enqueueAndServe queues a capture, and serves until its job is over.
@@ -78,7 +78,9 @@ func (s *site) enqueueAndServe(redis *redisServer, capture string) {
 	}](s.T, s.ok("enqueue", "--json", capture))
 	require.Len(s, jobs, 1)
 	require.Equal(s, "queued", jobs[0].State)
-	serve := s.command(s.Context(), nil, "serve", "--redis", redis.url(), "--listen", "127.0.0.1:0", "--retain", "track=30")
+	hooks := filepath.Join(s.TempDir(), "webhooks.yaml") // nobody listens there
+	require.NoError(s, os.WriteFile(hooks, []byte("endpoints: [{url: 'http://user:in-the-url@127.0.0.1:1/', secret: "+webhookSecret+", headers: {X-Key: in-the-header}, allow_private: true}]"), 0o600))
+	serve := s.command(s.Context(), nil, "serve", "--webhooks", hooks, "--redis", redis.url(), "--listen", "127.0.0.1:0", "--retain", "track=30")
 	stderr, err := serve.StderrPipe()
 	require.NoError(s, err)
 	require.NoError(s, serve.Start())
@@ -107,6 +109,7 @@ func (s *site) enqueueAndServe(redis *redisServer, capture string) {
 		require.NotEqual(s, "failed", shown.State)
 		return shown.State == "completed"
 	}, time.Minute, 200*time.Millisecond)
+	require.Eventually(s, func() bool { return strings.Contains(s.ok("webhooks", "list"), "connection refused") }, time.Minute, 200*time.Millisecond)
 	require.NoError(s, serve.Process.Signal(syscall.SIGTERM))
 	<-ended
 	require.NoError(s, serve.Wait())
@@ -171,6 +174,12 @@ func TestNoSecrets(t *testing.T) {
 		require.NoError(t, os.WriteFile(config, []byte(text), 0o600))
 		return config
 	}
+	hooks := func(url string) string {
+		file := filepath.Join(t.TempDir(), "webhooks.yaml")
+		text := fmt.Sprintf("endpoints: [{url: %q, secret: %s, headers: {X-Key: %s}, allow_private: true}]", url, webhookSecret, secret)
+		require.NoError(t, os.WriteFile(file, []byte(text), 0o600))
+		return file
+	}
 	folder := copied(t)
 	for name, tc := range map[string]struct {
 		env  []string
@@ -191,6 +200,8 @@ func TestNoSecrets(t *testing.T) {
 		"s3 capture":      {[]string{"AWS_SECRET_ACCESS_KEY=" + secret}, []string{"enqueue", "s3://" + s.store + "/x/"}, 1},
 		"signing key":     {[]string{"RUSHES_SIGNING_KEYS=" + secret}, []string{"assets", "link", strings.Repeat("0", 24)}, 1},
 		"signing, doctor": {[]string{"RUSHES_SIGNING_KEYS=k=" + secret + ",k=short", "RUSHES_STORE="}, []string{"doctor"}, 1},
+		"webhooks":        {nil, []string{"doctor", "--webhooks", hooks("http://user:" + secret + "@127.0.0.1:1/" + secret)}, 1},
+		"webhooks, wrong": {nil, []string{"doctor", "--webhooks", hooks("gopher://user:" + secret + "@127.0.0.1:1/" + secret)}, 1},
 		"redis":           {nil, []string{"serve", "--redis", "redis://:" + secret + "@127.0.0.1:port"}, 1},
 		"configuration":   {nil, []string{"assets", "list", "--config", write("catalog: postgres://me:" + secret + "@127.0.0.1:1/x\nno-such: " + secret + "\n")}, 2},
 		"flag unknown":    {nil, []string{"assets", "list", "--secret-key=" + "x"}, 2},
@@ -201,7 +212,7 @@ func TestNoSecrets(t *testing.T) {
 	for _, text := range []string{"catalog: [" + secret, "- " + secret, "catalog: {" + secret + ": 1}", "catalog:\n\t" + secret, "store: [" + fmt.Sprintf("%q", secret+",x") + "]"} {
 		require.Equal(t, pipeline.ExitUsage, s.run(nil, "assets", "list", "--config", write(text)).code, text)
 	}
-	for _, known := range []string{secret, "p@ss-of-somebody", key.Secret} {
+	for _, known := range []string{secret, "p@ss-of-somebody", key.Secret, webhookSecret} {
 		s.requireNoSecrets(known)
 	}
 }

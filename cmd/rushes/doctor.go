@@ -63,6 +63,7 @@ func (c *doctorCmd) Run(ctx context.Context, e env) error {
 	if c.Redis != "" {
 		c.redis(ctx, u)
 	}
+	c.webhooks(ctx, u)
 	if err == nil && u.failed {
 		err = &exitError{code: pipeline.ExitOther}
 	}

@@ -103,7 +103,9 @@ func (c *doctorCmd) followLink(ctx context.Context, p place, key, want string) (
 	}
 	ctx, stop := context.WithCancel(ctx)
 	done := make(chan error, 1)
-	go func() { done <- serveHTTP(ctx, l, &http.Server{Handler: signed.NewHandler(signer, p.store, nil), ReadHeaderTimeout: doctorPatience}) }()
+	go func() {
+		done <- serveHTTP(ctx, l, &http.Server{Handler: signed.NewHandler(signer, p.store, nil), ReadHeaderTimeout: doctorPatience})
+	}()
 	defer func() {
 		stop()
 		err = errors.Join(err, <-done)
