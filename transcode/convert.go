@@ -28,8 +28,19 @@ type Recording struct {
 	Length time.Duration // of the session, 0 = unknown; timestamps far beyond it are not believed
 	Video  VideoSettings
 	Audio  AudioSettings
+	// Rung asks for one lower layer of a ladder in place of all of the recording; nil is all of it.
+	Rung *Rung
 	// Progress is called from one goroutine, about every hundred packets; nil is fine.
 	Progress func(Progress)
+}
+
+// Rung is a lower layer of a film: its pictures only, encoded smaller, with the timestamps that they have in the one file
+// of the recording.
+type Rung struct {
+	// Width and Height of the pictures, even.
+	Width, Height int
+	// Keys are the times, in ascending order, at or after which a picture becomes a key frame. There are no others.
+	Keys []time.Duration
 }
 
 // VideoSettings say how pictures are encoded where they cannot be copied.
@@ -181,7 +192,13 @@ func (p *plan) probePart(ctx context.Context, part Part) (pp plannedPart, err er
 	}
 	defer func() { err = errors.Join(err, in.Close()) }()
 	pp = plannedPart{Part: part, video: -1, audio: -1, streams: in.Streams(), origin: noTime}
+	if p.rec.Rung != nil {
+		pp.origin = 0
+	}
 	for i, s := range pp.streams {
+		if p.rec.Rung != nil && s.Kind == av.KindAudio {
+			continue
+		}
 		slot, track := &pp.video, &p.video
 		if s.Kind == av.KindAudio {
 			slot, track = &pp.audio, &p.audio
@@ -199,13 +216,13 @@ func (p *plan) probePart(ctx context.Context, part Part) (pp plannedPart, err er
 			continue // announced, but not one packet of it is there
 		}
 		*slot = i
-		if s.Start != av.NoPTS {
+		if s.Start != av.NoPTS && p.rec.Rung == nil {
 			if t := nanos(s.Start, s.TimeBase); pp.origin == noTime || t < pp.origin {
 				pp.origin = t
 			}
 		}
 		if *track == nil {
-			*track = &trackPlan{first: s, firstN: part.Source.Name, copy: s.Codec == "h264" && !p.rec.Video.Encode || s.Codec == "aac"}
+			*track = &trackPlan{first: s, firstN: part.Source.Name, copy: s.Codec == "h264" && !p.rec.Video.Encode && p.rec.Rung == nil || s.Codec == "aac"}
 		}
 	}
 	return pp, p.finishPart(ctx, in, &pp)

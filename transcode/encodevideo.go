@@ -79,6 +79,9 @@ func newVideoEncoder(ctx context.Context, r *run) (e *videoEncoder, err error) {
 // chooseSize takes the first size of the recording that lasts, made even.
 func (e *videoEncoder) chooseSize(ctx context.Context) error {
 	t := e.r.video
+	if rung := e.r.rec.Rung; rung != nil {
+		t.width, t.height = rung.Width, rung.Height
+	}
 	if t.width > 0 {
 		e.width, e.height = t.width, t.height
 		return nil
@@ -204,6 +207,7 @@ type pictureEncoder struct {
 	lastPTS int64
 	lastDur int64
 	nextKey int64
+	keys    int // of the rung's key frames that are made
 	count   int
 	config  avcConfig
 }
@@ -255,14 +259,27 @@ func (p *pictureEncoder) run(ctx context.Context) error {
 }
 
 func (p *pictureEncoder) encode(f *av.Frame) error {
-	interval := ticksOf(int64(p.e.r.rec.Video.KeyInterval), videoTimescale)
-	key := p.nextKey == noTime || f.PTS >= p.nextKey
-	if key {
-		p.nextKey = f.PTS + interval
-	}
+	key := p.isKey(f.PTS)
 	p.lastPTS, p.lastDur = f.PTS, max(f.Duration, 1)
 	p.count++
 	return p.enc.Encode(f, key, p.pkt, p.write)
+}
+
+// isKey tells whether the picture at pts begins a group.
+func (p *pictureEncoder) isKey(pts int64) bool {
+	if rung := p.e.r.rec.Rung; rung != nil {
+		key := p.count == 0
+		for p.keys < len(rung.Keys) && pts+1 >= ticksOf(int64(rung.Keys[p.keys]), videoTimescale) { // 1: both are rounded
+			key = true
+			p.keys++
+		}
+		return key
+	}
+	key := p.nextKey == noTime || pts >= p.nextKey
+	if key {
+		p.nextKey = pts + ticksOf(int64(p.e.r.rec.Video.KeyInterval), videoTimescale)
+	}
+	return key
 }
 
 func (p *pictureEncoder) write(pkt *av.Packet) error {

@@ -3,6 +3,7 @@ package main
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -19,6 +20,7 @@ type chunkFlag struct {
 type outputFlags struct {
 	AssetTypes  []string `name:"assets" help:"Asset types to make instead of those of the manifest." sep:"," placeholder:"LIST" env:"RUSHES_ASSETS"`
 	TrackFormat string   `help:"Format of track assets instead of the manifest's: auto copies each into the container of its codec, mp4 encodes H.264 and AAC." enum:",auto,mp4" default:"" placeholder:"FORMAT" env:"RUSHES_TRACK_FORMAT"`
+	Ladder      []int    `help:"Heights of lower layers to encode for a room-vod of a call, such as 720,480,360." sep:"," placeholder:"LIST" env:"RUSHES_LADDER"`
 	layoutFlags `embed:""`
 }
 
@@ -26,7 +28,13 @@ type outputFlags struct {
 func (f *outputFlags) patch() (json.RawMessage, error) {
 	out := map[string]any{}
 	if len(f.AssetTypes) > 0 {
-		out["assets"] = f.AssetTypes
+		types := slices.Clone(f.AssetTypes)
+		for i, name := range types {
+			if name == "vod" { // as people call it
+				types[i] = capture.AssetRoomVOD
+			}
+		}
+		out["assets"] = types
 	}
 	switch f.TrackFormat {
 	case "":
@@ -34,6 +42,9 @@ func (f *outputFlags) patch() (json.RawMessage, error) {
 		out["track_format"] = ""
 	default:
 		out["track_format"] = f.TrackFormat
+	}
+	if len(f.Ladder) > 0 {
+		out["vod"] = map[string]any{"ladder": f.Ladder}
 	}
 	composition, err := f.layoutFlags.patch()
 	if err != nil {

@@ -50,9 +50,11 @@ func defaultAssets(source Source) []string {
 func PossibleAssets(source Source) []string {
 	switch source {
 	case SourceSFU:
-		return []string{AssetTrack, AssetRoomCompositeLegacy, AssetStream}
-	default:
+		return []string{AssetTrack, AssetRoomCompositeLegacy, AssetStream, AssetRoomVOD}
+	case SourceLiveStream:
 		return defaultAssets(source)
+	default:
+		return append(defaultAssets(source), AssetRoomVOD)
 	}
 }
 
@@ -82,6 +84,8 @@ func (c *checker) outputs() {
 	slices.SortStableFunc(o.Thumbnails.Offsets, func(a, b Seconds) int { return cmp.Compare(a.Duration, b.Duration) })
 	o.Assets = unique(o.Assets)
 	o.Thumbnails.Offsets = unique(o.Thumbnails.Offsets)
+	slices.SortFunc(o.VOD.Ladder, func(a, b int) int { return b - a })
+	o.VOD.Ladder = slices.Compact(o.VOD.Ladder)
 }
 
 // unique drops repeats and keeps the order of first appearance.
@@ -107,6 +111,29 @@ func (o *Outputs) check(source Source, p *problems) {
 	}
 	o.Composition.check(p)
 	o.Thumbnails.check(p)
+	o.VOD.check(source, p)
+}
+
+// maxRungs bounds the layers of a ladder.
+const maxRungs = 8
+
+func (v *VOD) check(source Source, p *problems) {
+	const at = "outputs.vod."
+	if v.Segments != "" && v.Segments != SegmentsSeparate && v.Segments != SegmentsSingleFile {
+		p.add(at+"segments", "use "+SegmentsSeparate+" or "+SegmentsSingleFile, "%s is not a way to store segments", quote(v.Segments))
+	}
+	switch {
+	case len(v.Ladder) > maxRungs:
+		p.add(at+"ladder", "", "%d entries, at most %d are allowed", len(v.Ladder), maxRungs)
+		return
+	case len(v.Ladder) > 0 && source == SourceLiveStream:
+		p.add(at+"ladder", "leave it out: a live stream has its own layers", "a live-stream capture is not encoded again")
+	}
+	for i, height := range v.Ladder {
+		if height < minCanvas || height > maxCanvasEdge || height%2 != 0 {
+			p.add(fmt.Sprintf("%sladder[%d]", at, i), fmt.Sprintf("use even heights, %d to %d", minCanvas, maxCanvasEdge), "%d is outside the limits", height)
+		}
+	}
 }
 
 func (c *Composition) check(p *problems) {

@@ -1,6 +1,11 @@
 package capture
 
-import "path"
+import (
+	"errors"
+	"io/fs"
+	"path"
+	"slices"
+)
 
 // Layer is one rendition of a live stream.
 type Layer struct {
@@ -45,4 +50,35 @@ func (s *Segment) MapPath() string {
 		return ""
 	}
 	return path.Join(path.Dir(s.Path), s.Map)
+}
+
+// maxBeside bounds how many files of a folder are looked at.
+const maxBeside = 1_000_000
+
+// Beside lists the regular files in the folder of a file of the capture, as paths relative to the manifest, sorted. The
+// file itself need not be there. A folder that is not there has none. Names that CheckPath refuses are left out.
+func (c *Capture) Beside(name string) (names []string, err error) {
+	if err := c.checkName(name); err != nil {
+		return nil, err
+	}
+	folder := path.Dir(name)
+	d, err := c.root.Open(folder)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, c.fileError(name, err)
+	}
+	defer func() { err = errors.Join(err, d.Close()) }()
+	entries, err := d.ReadDir(maxBeside)
+	if err != nil && len(entries) == 0 && !errors.Is(err, fs.ErrNotExist) {
+		entries = nil // the end of an empty folder, or no folder
+	}
+	for _, e := range entries {
+		if n := path.Join(folder, e.Name()); e.Type().IsRegular() && CheckPath(n) == "" {
+			names = append(names, n)
+		}
+	}
+	slices.Sort(names)
+	return names, nil
 }

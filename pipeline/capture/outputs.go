@@ -108,8 +108,21 @@ type Thumbnails struct {
 	Offsets []Seconds `json:"offsets"`
 }
 
-// VOD says how a room-vod is stored.
+// How the segments of a room-vod are stored.
+const (
+	// SegmentsSeparate stores each segment as a file.
+	SegmentsSeparate = "separate"
+	// SegmentsSingleFile stores all segments of a track in one file, of which playlists name byte ranges.
+	SegmentsSingleFile = "single-file"
+)
+
+// VOD says how a room-vod is stored, and which layers it has.
 type VOD struct {
 	// Zip stores the package as one zip archive instead of a folder; default false.
 	Zip bool `json:"zip"`
+	// Segments is SegmentsSeparate (default) or SegmentsSingleFile.
+	Segments string `json:"segments,omitempty"`
+	// Ladder lists the heights, in pixels, of the layers that are encoded beside the recording's own, of those that are
+	// lower; beam and sfu only, empty for none.
+	Ladder []int `json:"ladder,omitempty"`
 }

@@ -121,9 +121,9 @@ func (a *attempt) findMade(ctx context.Context) error {
 		if made.Status != catalog.AssetCompleted {
 			continue
 		}
-		info, err := a.cfg.Blobs.Stat(ctx, made.Path)
+		size, err := storedSize(ctx, a.cfg.Blobs, made.Path)
 		switch {
-		case errors.Is(err, blob.ErrNotFound) || err == nil && info.Size != made.Size:
+		case errors.Is(err, blob.ErrNotFound) || err == nil && size != made.Size:
 			w.Asset.Path = made.Path // the bytes are made good where the catalog says that they are
 		case err != nil:
 			return fmt.Errorf("look for the bytes of asset %s: %w", made.ID, err)
@@ -211,7 +211,7 @@ func (a *attempt) thumbnails(ctx context.Context, run *pipeline.Run) error {
 		case w.Width == 0:
 			w.thumbs = thumbs{Note: noPictures}
 		default:
-			films = append(films, film{Name: w.Name, File: w.File, Key: w.Key, Stills: w.Stills})
+			films = append(films, film{Name: w.Name, File: w.File, Key: w.Key, Stills: w.Stills, Pictures: w.Pictures})
 		}
 	}
 	if len(films) == 0 {

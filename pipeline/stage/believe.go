@@ -54,6 +54,10 @@ func (r rendered) credible() rendered {
 	const longest = 1000 * time.Hour
 	r.Duration, r.Start = min(max(r.Duration, 0), longest), min(max(r.Start, 0), longest)
 	r.Width, r.Height, r.Scenes = max(r.Width, 0), max(r.Height, 0), max(r.Scenes, 0)
+	r.Size, r.Files, r.Layers = max(r.Size, 0), max(r.Files, 0), max(r.Layers, 0)
+	if r.Pictures != "" && !filepath.IsLocal(r.Pictures) {
+		r.Pictures = ""
+	}
 	return r
 }
 

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"time"
 
@@ -30,17 +31,26 @@ type item struct {
 // product is an item with the function that makes it, in the process that touches media.
 type product struct {
 	item
-	options any // all that the file depends on beside the capture
+	options any     // all that the file depends on beside the capture
+	group   *bundle // those that are made together have the same one, and no render
 	render  func(ctx context.Context, run *pipeline.Run, f *os.File, progress func(pipeline.Progress)) (rendered, error)
 }
 
-// rendered is what is remembered of a written file.
+// bundle makes several products at once. Their units' folders are there and empty; what it gives, by name, has no CPU time.
+type bundle struct {
+	render func(ctx context.Context, run *pipeline.Run, list []*product, progress func(pipeline.Progress)) (map[string]outcome, error)
+}
+
+// rendered is what is remembered of a written file, or of a package of files.
 type rendered struct {
-	Size          int64
+	Size          int64 // of all files
 	Duration      time.Duration
 	Start         time.Duration // in the session
 	Width, Height int           // zero without video
 	Scenes        int           // of a composite
+	Files         int           `json:",omitempty"` // of a package: how many there are
+	Layers        int           `json:",omitempty"` // of a package
+	Pictures      string        `json:",omitempty"` // of a package: the playlist of its highest layer
 	Defects       []catalog.Defect
 	Sync          json.RawMessage `json:",omitempty"`
 }
@@ -67,8 +77,15 @@ func (i *item) path(n int) string {
 		return session.StreamPath(m.PeerID, numbered(m.StreamID, n))
 	}
 	session.StartedAt = session.StartedAt.Add(time.Duration(n) * time.Millisecond)
-	if a.Type == catalog.RoomCompositeLegacy {
+	switch {
+	case a.Type == catalog.RoomCompositeLegacy:
 		return session.RoomCompositeLegacyPath()
+	case a.Type == catalog.RoomVOD && i.File == masterFile:
+		return session.VODPath(masterFile)
+	case a.Type == catalog.RoomVOD:
+		return session.VODZipPath()
+	case m.Layer != "":
+		return session.LayerPath(m.Layer)
 	}
 	return session.RoomCompositePath()
 }
@@ -87,7 +104,10 @@ func (w *work) register(software string) catalog.Asset {
 		a.StartedAt = a.StartedAt.Add(w.Start)
 		a.Metadata.OffsetMS = w.Start.Milliseconds()
 	}
-	if w.Width > 0 {
+	switch {
+	case a.Type == catalog.RoomVOD:
+		a.Metadata.NumLayers, a.Metadata.MaxWidth, a.Metadata.MaxHeight = strconv.Itoa(w.Layers), w.Width, w.Height
+	case w.Width > 0:
 		a.Metadata.Resolution = &catalog.Resolution{Width: w.Width, Height: w.Height}
 	}
 	a.Metadata.Scenes = w.Scenes

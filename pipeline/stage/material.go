@@ -18,6 +18,7 @@ type material struct {
 	scratch  *pipeline.Scratch // where the index is kept for other processes; nil for nowhere
 	tracks   *capture.Index    // of an sfu capture, once a maker has asked for it
 	composer *composer         // where a composite is to be made
+	live     *live             // of a live stream, once a maker has asked for it
 }
 
 const (

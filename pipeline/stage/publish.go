@@ -27,7 +27,11 @@ func (a *attempt) publish(ctx context.Context, run *pipeline.Run) error {
 		if err := a.reserve(ctx, w); err != nil {
 			return err
 		}
-		if err := a.put(ctx, run.Scratch, "render."+w.Name, w.File, w.Asset.Path, w.Size); err != nil {
+		if isPackage(w.Asset.Path) {
+			if err := a.putPackage(ctx, run.Scratch, w); err != nil {
+				return err
+			}
+		} else if err := a.put(ctx, run.Scratch, "render."+w.Name, w.File, w.Asset.Path, w.Size); err != nil {
 			return err
 		}
 		for n, t := range w.thumbs.Made {
@@ -110,7 +114,8 @@ func putFile(ctx context.Context, store blob.Store, scratch *pipeline.Scratch, u
 }
 
 func contentType(name string) string {
-	for ext, t := range map[string]string{".mp4": "video/mp4", ".webm": "video/webm", ".png": "image/png", ".jpeg": "image/jpeg"} {
+	for ext, t := range map[string]string{".mp4": "video/mp4", ".webm": "video/webm", ".png": "image/png", ".jpeg": "image/jpeg", ".jpg": "image/jpeg",
+		".m3u8": "application/vnd.apple.mpegurl", ".m4s": "video/iso.segment", ".vtt": "text/vtt", ".zip": "application/zip"} {
 		if strings.HasSuffix(name, ext) {
 			return t
 		}
@@ -191,8 +196,11 @@ func deleteStrays(ctx context.Context, c Catalog, store blob.Store, strays []cat
 // thumbnailName is what a thumbnail's key has after its asset's.
 var thumbnailName = regexp.MustCompile(`^-thumb-[0-9]+-[0-9]+\.(png|jpg)$`)
 
-// deletePlace deletes an asset's bytes and its thumbnails.
+// deletePlace deletes an asset's bytes, of a package all its files, and its thumbnails.
 func deletePlace(ctx context.Context, store blob.Store, place string) error {
+	if isPackage(place) {
+		return deletePackage(ctx, store, place)
+	}
 	keys := []string{place}
 	base := strings.TrimSuffix(place, path.Ext(place))
 	for info, err := range store.List(ctx, base+"-thumb-") {

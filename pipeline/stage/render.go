@@ -28,6 +28,12 @@ func (r *workroom) renderAll(ctx context.Context, s *site) (StepResult, error) {
 		if i < 0 {
 			return result, pipeline.Permanent(fmt.Errorf("asset %s is not among the %d of the capture", name, len(list)))
 		}
+		if list[i].group != nil {
+			if err := renderTogether(ctx, s, list, list[i].group, result.Rendered); err != nil {
+				return result, fmt.Errorf("%s: %w", name, err)
+			}
+			continue
+		}
 		s.report(StepReport{Item: name})
 		before := cpuTime()
 		made, _, err := pipeline.Remember(ctx, s.run, "render."+name, list[i].Key, func(ctx context.Context, _ *pipeline.Run) (rendered, error) {
@@ -43,6 +49,59 @@ func (r *workroom) renderAll(ctx context.Context, s *site) (StepResult, error) {
 		result.Rendered[name] = o
 	}
 	return result, nil
+}
+
+// renderTogether writes the files of all products of a group that are asked for and not there yet, in one go. Each is
+// remembered by itself. With the first call, all are in made.
+func renderTogether(ctx context.Context, s *site, list []*product, g *bundle, made map[string]outcome) error {
+	var missing []*product
+	for _, p := range list {
+		if _, known := made[p.Name]; p.group != g || known || !slices.Contains(s.req.Items, p.Name) {
+			continue
+		}
+		var r rendered
+		done, err := s.run.Scratch.Done("render."+p.Name, p.Key, &r)
+		if err != nil {
+			return err
+		}
+		if done {
+			made[p.Name] = outcome{Rendered: r}
+			continue
+		}
+		if err := s.run.Scratch.Reset("render." + p.Name); err != nil {
+			return err
+		}
+		if _, err := s.run.Scratch.Dir("render." + p.Name); err != nil {
+			return err
+		}
+		missing = append(missing, p)
+	}
+	if len(missing) == 0 {
+		return nil
+	}
+	s.report(StepReport{Item: missing[0].Name})
+	before := cpuTime()
+	out, err := g.render(ctx, s.run, missing, func(p pipeline.Progress) { s.report(StepReport{Item: missing[0].Name, Progress: &p}) })
+	if err != nil && !final(ctx, err) {
+		return err
+	}
+	share := (cpuTime() - before) / time.Duration(len(missing))
+	for _, p := range missing {
+		o, ok := out[p.Name]
+		switch {
+		case err != nil:
+			o = outcome{Failure: newFailure(err)}
+		case !ok:
+			return fmt.Errorf("%s was not made", p.Name)
+		case o.Failure == nil:
+			if err := s.run.Scratch.MarkDone("render."+p.Name, p.Key, o.Rendered); err != nil {
+				return err
+			}
+		}
+		o.CPU = share
+		made[p.Name] = o
+	}
+	return nil
 }
 
 func renderOne(ctx context.Context, s *site, p *product) (_ rendered, err error) {

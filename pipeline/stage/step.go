@@ -53,6 +53,8 @@ type film struct {
 	File   string
 	Key    string
 	Stills stillsWanted
+	// Pictures is, of a package, the playlist of its highest layer.
+	Pictures string `json:",omitempty"`
 }
 
 // StepReport is sent while a step runs.
@@ -202,12 +204,18 @@ func (r *workroom) products(ctx context.Context, req StepRequest) (_ []*product,
 		return nil, err
 	}
 	for _, p := range list {
-		if p.Key, err = pipeline.ContentKey("render v2", p.Asset.Key, p.options); err != nil {
+		if err := p.setKey(); err != nil {
 			return nil, err
 		}
 	}
 	r.list = list
 	return list, nil
+}
+
+// setKey gives a product the key of all that its file depends on.
+func (p *product) setKey() (err error) {
+	p.Key, err = pipeline.ContentKey("render v2", p.Asset.Key, p.options)
+	return err
 }
 
 func (r *workroom) open(ctx context.Context, req StepRequest) (StepResult, error) {
@@ -249,12 +257,14 @@ func jobOf(c *capture.Capture) catalog.Job {
 // makersOf gives the functions that make the products of each asset type that a source can give.
 func makersOf(c *capture.Capture) (map[string]func(context.Context, *material) ([]*product, error), error) {
 	makers := map[capture.Source]map[string]func(context.Context, *material) ([]*product, error){
-		capture.SourceBeam: {capture.AssetRoomComposite: beamProducts},
-		capture.SourceSFU:  {capture.AssetTrack: trackProducts, capture.AssetStream: streamProducts, capture.AssetRoomCompositeLegacy: compositeProducts},
+		capture.SourceBeam: {capture.AssetRoomComposite: beamProducts, capture.AssetRoomVOD: packaged(beamProducts)},
+		capture.SourceSFU: {capture.AssetTrack: trackProducts, capture.AssetStream: streamProducts, capture.AssetRoomCompositeLegacy: compositeProducts,
+			capture.AssetRoomVOD: packaged(compositeProducts)},
+		capture.SourceLiveStream: {capture.AssetRoomVOD: liveVOD, capture.AssetRoomComposite: liveComposites},
 	}
 	bySource, ok := makers[c.Manifest.Source]
 	if !ok {
-		return nil, &capture.InputError{Field: "source", File: c.Name, Reason: fmt.Sprintf("%q captures cannot be processed by this version", c.Manifest.Source), Hint: "use a beam or an sfu capture"}
+		return nil, &capture.InputError{Field: "source", File: c.Name, Reason: fmt.Sprintf("%q captures cannot be processed by this version", c.Manifest.Source), Hint: "use a beam, sfu or live-stream capture"}
 	}
 	return bySource, nil
 }

@@ -71,16 +71,13 @@ func takeAllThumbs(ctx context.Context, s *site) (StepResult, error) {
 // takeThumbs takes the stills of one film. One of which no still can be taken is an asset without thumbnails, with a
 // note.
 func takeThumbs(ctx context.Context, run *pipeline.Run, want film) (_ thumbs, err error) {
-	f, err := os.Open(run.Scratch.Path("render."+want.Name, want.File))
-	if err != nil {
-		return thumbs{}, fmt.Errorf("open the rendered file: %w", err)
+	file := run.Scratch.Path("render."+want.Name, want.File)
+	var stills []transcode.Still
+	if want.Pictures != "" {
+		stills, err = packageStills(ctx, file, want.Pictures, want.Stills)
+	} else {
+		stills, err = fileStills(ctx, file, want.Stills)
 	}
-	defer func() { err = errors.Join(err, f.Close()) }()
-	src, err := transcode.FileSource(want.File, f)
-	if err != nil {
-		return thumbs{}, err
-	}
-	stills, err := transcode.Stills(ctx, src, want.Stills.Offsets, want.Stills.Width, want.Stills.Height)
 	if err != nil {
 		if ctx.Err() == nil && pipeline.KindOf(err) == pipeline.KindBadInput {
 			return thumbs{Note: oneLine(err)}, nil
@@ -103,6 +100,19 @@ func takeThumbs(ctx context.Context, run *pipeline.Run, want film) (_ thumbs, er
 		made.Made = append(made.Made, t)
 	}
 	return made, nil
+}
+
+func fileStills(ctx context.Context, file string, want stillsWanted) (_ []transcode.Still, err error) {
+	f, err := os.Open(file)
+	if err != nil {
+		return nil, fmt.Errorf("open the rendered file: %w", err)
+	}
+	defer func() { err = errors.Join(err, f.Close()) }()
+	src, err := transcode.FileSource(filepath.Base(file), f)
+	if err != nil {
+		return nil, err
+	}
+	return transcode.Stills(ctx, src, want.Offsets, want.Width, want.Height)
 }
 
 func extension(f transcode.StillFormat) string {
