@@ -2,6 +2,7 @@ package hls
 
 import (
 	"context"
+	"maps"
 	"slices"
 	"strconv"
 	"time"
@@ -236,12 +237,7 @@ func (c *packageCheck) iframeTimes(l *checkedList) {
 
 // tiling is point 8: the byte ranges of a file follow each other and fill it.
 func (c *packageCheck) tiling(ctx context.Context) error {
-	names := make([]string, 0, len(c.claimed))
-	for name := range c.claimed {
-		names = append(names, name)
-	}
-	slices.Sort(names)
-	for _, name := range names {
+	for _, name := range slices.Sorted(maps.Keys(c.claimed)) {
 		f := c.claimed[name]
 		if !slices.ContainsFunc(f.parts, func(p claimedPart) bool { return !p.header }) {
 			continue

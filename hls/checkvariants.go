@@ -1,8 +1,8 @@
 package hls
 
 import (
+	"maps"
 	"slices"
-	"sort"
 	"strconv"
 	"strings"
 
@@ -100,14 +100,10 @@ func (c *packageCheck) groups(m *checkedMaster) {
 			c.channels(m, e)
 		}
 	}
-	for kind, byID := range groups {
+	for _, kind := range slices.Sorted(maps.Keys(groups)) {
 		var first *group
-		ids := make([]string, 0, len(byID))
-		for id := range byID {
-			ids = append(ids, id)
-		}
-		sort.Strings(ids)
-		for _, id := range ids {
+		byID := groups[kind]
+		for _, id := range slices.Sorted(maps.Keys(byID)) {
 			g := byID[id]
 			slices.Sort(g.names)
 			if first == nil {
