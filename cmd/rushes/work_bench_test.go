@@ -49,8 +49,8 @@ func BenchmarkTwoWorkers(b *testing.B) {
 		id := fmt.Sprintf("peer-%d", i)
 		script := fixtures.Script{Duration: 4 * time.Minute, Identity: i, Width: 640, Height: 360, Rate: fixtures.Rate{Num: 30, Den: 1}}
 		spec.Tracks = append(spec.Tracks,
-			fixtures.SFUTrack{ID: id + "-cam", Peer: id, Codec: "VP8", Script: script, KeyEvery: 4 * time.Second},
-			fixtures.SFUTrack{ID: id + "-mic", Peer: id, Codec: "OPUS", Script: script})
+			fixtures.SFUTrack{ID: id + "-cam", Peer: id, Codec: "VP8", Format: fixtures.IVF, Script: script, KeyEvery: 4 * time.Second},
+			fixtures.SFUTrack{ID: id + "-mic", Peer: id, Codec: "OPUS", Format: fixtures.Ogg, Script: script})
 	}
 	_, err := fixtures.SFU(b.Context(), folder, spec)
 	require.NoError(b, err)
