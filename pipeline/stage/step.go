@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"sync"
 	"time"
 
 	"rushes/catalog"
@@ -138,6 +139,14 @@ type workroom struct {
 func (r *workroom) step(ctx context.Context, req StepRequest, report func(StepReport)) (StepResult, error) {
 	if report == nil {
 		report = func(StepReport) {}
+	}
+	// The sound of a composite and its chunks are made side by side, and all report.
+	var one sync.Mutex
+	told := report
+	report = func(s StepReport) {
+		one.Lock()
+		defer one.Unlock()
+		told(s)
 	}
 	switch req.Step {
 	case StepOpen:
