@@ -22,36 +22,45 @@ import (
 func TestFullDisk(t *testing.T) {
 	t.Parallel()
 	m := newMix(t)
-	for name, tc := range map[string]struct {
+	type machine struct {
+		*cluster
+		disk    string
+		waiting bool // for the reserve
+		ids     []string
+	}
+	var all []*machine
+	for _, tc := range []struct {
 		reserve, size string
 		jobs          int
-	}{"reserve": {"1GiB", "1m", 5}, "no reserve": {"0", "1500k", 20}} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			c := newCluster(t, m, "--disk-reserve", tc.reserve, "--retry-base", "1s")
-			disk := filepath.Join(c.home(1), "scratch")
-			require.NoError(t, os.Mkdir(disk, 0o755))
-			if err := unix.Mount("tmpfs", disk, "tmpfs", 0, "size="+tc.size); err != nil {
-				t.Skipf("no disk of its own can be had: %v", err)
-			}
-			// With the workers gone, whose cleanup runs before this one.
-			t.Cleanup(func() { require.NoError(t, unix.Unmount(disk, 0)) })
-			c.start(1)
-			ids := c.enqueueMix(tc.jobs, "--max-attempts", "100")
-			c.until("a job has met it", time.Minute, func() bool { return len(c.withoutSpace(ids)) > 0 })
-			for _, r := range c.withoutSpace(ids) {
-				require.Equal(t, tc.reserve != "0", r.Ending == catalog.EndHandBack, "%+v", r)
-			}
-			t.Log(c.withoutSpace(ids)[0].Failure.Message)
-			require.NoError(t, unix.Mount("tmpfs", disk, "tmpfs", unix.MS_REMOUNT, "size=8g"))
-			c.over(3*time.Minute, ids...)
-			t.Logf("%d of %d attempts had no space", len(c.withoutSpace(ids)), tc.jobs)
-			if tc.reserve != "0" {
-				c.requireOneAttempt(ids)
-			}
-			c.requireMade(ids...)
-			c.requireClean()
-		})
+	}{{"1GiB", "1m", repeats(4, 20)}, {"0", "1500k", 20}} {
+		c := &machine{cluster: newCluster(t, m, "--disk-reserve", tc.reserve, "--retry-base", "1s"), waiting: tc.reserve != "0"}
+		c.disk = filepath.Join(c.home(1), "scratch")
+		require.NoError(t, os.Mkdir(c.disk, 0o755))
+		if err := unix.Mount("tmpfs", c.disk, "tmpfs", 0, "size="+tc.size); err != nil {
+			t.Skipf("no disk of its own can be had: %v", err)
+		}
+		// With the workers gone, whose cleanup runs before this one.
+		t.Cleanup(func() { require.NoError(t, unix.Unmount(c.disk, 0)) })
+		c.start(1)
+		c.ids = c.enqueueMix(tc.jobs, "--max-attempts", "100")
+		all = append(all, c)
+	}
+	for _, c := range all {
+		c.until("a job has met it", time.Minute, func() bool { return len(c.withoutSpace(c.ids)) > 0 })
+		for _, r := range c.withoutSpace(c.ids) {
+			require.Equal(t, c.waiting, r.Ending == catalog.EndHandBack, "%+v", r)
+		}
+		t.Log(c.withoutSpace(c.ids)[0].Failure.Message)
+		require.NoError(t, unix.Mount("tmpfs", c.disk, "tmpfs", unix.MS_REMOUNT, "size=8g"))
+	}
+	for _, c := range all {
+		c.over(3*time.Minute, c.ids...)
+		t.Logf("%d attempts at %d jobs had no space", len(c.withoutSpace(c.ids)), len(c.ids))
+		if c.waiting {
+			c.requireOneAttempt(c.ids)
+		}
+		c.requireMade(c.ids...)
+		c.requireClean()
 	}
 }
 

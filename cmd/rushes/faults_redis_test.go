@@ -11,14 +11,6 @@ import (
 	"rushes/catalog"
 )
 
-// oftenRedis is how often the Redis is killed, or emptied.
-func oftenRedis() int {
-	if soak() {
-		return 40
-	}
-	return 20
-}
-
 // TestFaultsOfRedis kills the Redis, which forgets everything, and empties it, again and again while jobs are queued
 // and run. All finish, and no attempt knows of it.
 func TestFaultsOfRedis(t *testing.T) {
@@ -27,7 +19,7 @@ func TestFaultsOfRedis(t *testing.T) {
 	c.start(0)
 	c.start(1)
 	var ids []string
-	for n := range oftenRedis() {
+	for n := range repeats(8, 40) {
 		ids = append(ids, c.enqueue(captureKinds()[n%len(captureKinds())]))
 		c.until("something runs", time.Minute, func() bool {
 			return c.count(ids, catalog.JobRunning) > 0 || c.count(ids, catalog.JobCompleted) == len(ids)
@@ -78,7 +70,7 @@ func silence() time.Duration {
 func TestRedisCut(t *testing.T) {
 	t.Parallel()
 	c := newCluster(t, newMix(t), "--idle", "10m")
-	const n = 20
+	n := repeats(8, 20)
 	c.inject(held()...)
 	workers := []*workerProcess{c.start(0), c.start(1)}
 	ids := c.enqueueMix(n)
@@ -116,14 +108,6 @@ func TestRedisCut(t *testing.T) {
 	c.requireClean()
 }
 
-// restarts is how often each of the two workers is restarted.
-func restarts() int {
-	if soak() {
-		return 20
-	}
-	return 5
-}
-
 // TestRollingRestart restarts one of two workers after the other, ten times in all, in the middle of jobs: nothing
 // is lost, nothing is completed twice, and no attempt is used up.
 func TestRollingRestart(t *testing.T) {
@@ -132,9 +116,9 @@ func TestRollingRestart(t *testing.T) {
 	c := newCluster(t, newMix(t), "--grace", "100ms")
 	workers := []*workerProcess{c.start(0), c.start(1)}
 	var ids []string
-	for range restarts() {
+	for range repeats(5, 20) {
 		for i, w := range workers {
-			ids = append(ids, c.enqueueMix(4)...)
+			ids = append(ids, c.enqueueMix(repeats(2, 4))...)
 			name := ""
 			c.until("it is at work", time.Minute, func() bool {
 				open := slices.DeleteFunc(c.family(ids), func(j catalog.Job) bool { return j.State != catalog.JobRunning })

@@ -58,14 +58,11 @@ func stepFaults() (list []struct {
 // why, and the next one makes everything. Beside them are captures that crash every time.
 func TestFaultsOfSteps(t *testing.T) {
 	t.Parallel()
-	c := newCluster(t, newMix(t), "--idle", "6s", "--cpus", "8")
-	repeats := 1
-	if soak() {
-		repeats = 7 // of any of the reasons at least 20
-	}
+	c := newCluster(t, newMix(t), "--idle", "20s", "--cpus", "8")
+	rounds := repeats(1, 7) // with seven, each reason is there 20 times or nearly so
 	var faults []fault
 	var ids, whole []string
-	for range repeats {
+	for range rounds {
 		for _, f := range stepFaults() {
 			id := c.enqueue(f.kind)
 			f.Capture = c.names[id]
@@ -79,7 +76,7 @@ func TestFaultsOfSteps(t *testing.T) {
 	c.inject(faults...)
 	c.start(0)
 	c.start(1)
-	c.over(3*time.Minute*time.Duration(repeats), slices.Concat(ids, whole, poisoned)...)
+	c.over(3*time.Minute*time.Duration(rounds), slices.Concat(ids, whole, poisoned)...)
 	for i, id := range ids {
 		c.requireDeath(id, faults[i])
 	}
@@ -113,11 +110,7 @@ func (c *cluster) requireDeath(id string, f fault) {
 // and the same made in parts.
 func (c *cluster) poison(faults *[]fault) (ids []string) {
 	c.Helper()
-	repeats := 1
-	if soak() {
-		repeats = 5
-	}
-	for range repeats {
+	for range repeats(1, 5) {
 		for _, p := range []fault{
 			{Capture: string(kindEncoded), Step: stage.StepRender, At: "item:room-composite"},
 			{Capture: string(kindCall), Step: stage.StepRender, At: "item:track-001"},

@@ -17,7 +17,7 @@ import (
 	"rushes/pipeline/stage"
 )
 
-// within is how soon a dead worker's job is to be taken over.
+// takenOverWithin is how soon a dead worker's job is to be taken over.
 const takenOverWithin = 45 * time.Second
 
 // held has the steps that make media stop in the middle of it, once for each capture. Of the three parts of a long one,
@@ -53,10 +53,7 @@ func (c *cluster) stopped() []stepSeen {
 func TestFaultsOfWorkers(t *testing.T) {
 	t.Parallel()
 	c := newCluster(t, newMix(t), "--idle", "10m", "--grace", "10m")
-	n := 20
-	if soak() {
-		n = 60
-	}
+	n := repeats(12, 40)
 	c.inject(held()...)
 	var victims []*workerProcess
 	for machine := range 4 {
