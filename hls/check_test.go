@@ -1,6 +1,9 @@
 package hls_test
 
 import (
+	"fmt"
+	"path/filepath"
+	"slices"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -34,4 +37,75 @@ func TestCheckOwnPackages(t *testing.T) {
 func TestCheckGoodPack(t *testing.T) {
 	t.Parallel()
 	require.Empty(t, findings(t, goodPack(t).memory, "master.m3u8", true))
+}
+
+// TestCheckRealStream holds what is made of the live capture, package and movies, against the checklist.
+func TestCheckRealStream(t *testing.T) {
+	t.Parallel()
+	s := realStream(t)
+	for name, single := range map[string]bool{"files": false, "ranges": true} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			p := produce(t, s, func(o *hls.PackageOptions) { o.SingleFile = single })
+			for l, m := range p.movies {
+				p.tree.files[fmt.Sprintf("movie-%d.mp4", l)] = m.p
+				require.Empty(t, findings(t, p.tree.files, fmt.Sprintf("movie-%d.mp4", l), false))
+			}
+			found := findings(t, p.tree.files, "master.m3u8", false)
+			// ffmpeg's remux says 2 channels in the sample entry of mono, as ISO/IEC 14496-14 has it, and the packager repeats that.
+			found = slices.DeleteFunc(found, func(f hls.Finding) bool {
+				return f.Detail == `CHANNELS is "2", the sound has 1`
+			})
+			require.Empty(t, found)
+			for _, l := range p.res.Layers {
+				require.Empty(t, findings(t, p.tree.files, l.Dir+"/index.m3u8", false))
+			}
+		})
+	}
+}
+
+// TestCheckRealSegments holds the live capture's own playlists against the checklist: a live stream that never ended
+// (5) and says version 6 without need (2), a missing segment (7) and a torn one (25). The restart is a declared one.
+func TestCheckRealSegments(t *testing.T) {
+	t.Parallel()
+	root := filepath.Join("..", "..", "shared", "captures", "hls-ts")
+	lists, err := filepath.Glob(filepath.Join(root, "*", "*.m3u8"))
+	require.NoError(t, err)
+	if len(lists) == 0 {
+		t.Skip("the real captures are not beside this checkout")
+	}
+	src, err := hls.NewCheckFolder(root)
+	require.NoError(t, err)
+	defer func() { require.NoError(t, src.Close()) }()
+	want := map[string]string{"180p/index.m3u8": "2S 5M", "270p/index.m3u8": "2S 5M 7M", "360p/index.m3u8": "2S 5M 25M"}
+	for _, name := range lists {
+		name, err = filepath.Rel(root, name)
+		require.NoError(t, err)
+		found, err := hls.Check(t.Context(), src, filepath.ToSlash(name), hls.CheckOptions{})
+		require.NoError(t, err)
+		require.Equal(t, want[filepath.ToSlash(name)], numbersOf(withoutPractice(found)), "%s: %v", name, found)
+	}
+}
+
+// TestCheckMovie finds what section E of the checklist names, through the same door.
+func TestCheckMovie(t *testing.T) {
+	t.Parallel()
+	p := produce(t, plainRuns(), nil)
+	clean := p.movies[0].p
+	for _, f := range []fault{
+		{"", "clean", func(*testing.T, pack) {}},
+		poked("42M", "length of the media", "x", "mdhd", 19, 1),
+		poked("42M", "sizes", "x", "stsz", 12, 0x7f),
+		poked("43M", "sync samples", "x", "stss", 11, 2),
+	} {
+		t.Run(f.want+" "+f.name, func(t *testing.T) {
+			t.Parallel()
+			q := pack{memory{"x": slices.Clone(clean)}}
+			f.wreck(t, q)
+			require.Contains(t, numbersOf(findings(t, q.memory, "x", false)), f.want)
+			if f.want == "" {
+				require.Empty(t, findings(t, q.memory, "x", false))
+			}
+		})
+	}
 }

@@ -26,6 +26,7 @@ var version = "dev"
 type cli struct {
 	Process   processCmd   `cmd:"" help:"Make the assets of a capture: a folder with capture.json, a manifest, or a media file."`
 	Inspect   inspectCmd   `cmd:"" help:"Say what is in a capture; writes nothing."`
+	Check     checkCmd     `cmd:"" help:"Hold an HLS package or an MP4 against the rules for finished files; writes nothing."`
 	Assets    assetsCmd    `cmd:"" help:"Look at the catalog."`
 	Enqueue   enqueueCmd   `cmd:"" help:"Queue captures for workers."`
 	Keys      keysCmd      `cmd:"" help:"Access keys of the programs that use the API."`
