@@ -138,8 +138,9 @@ func adtsInfo(p []byte) (t trackInfo, length, frames int, ok bool) {
 	return t, length, int(p[6]&3) + 1, length >= 7 && t.rate > 0
 }
 
-// packedAudio walks a segment of ADTS frames behind an ID3 tag (RFC 8216bis, 3.1.3).
-func packedAudio(f io.ReaderAt, from, to int64, info *segInfo) (ok bool) {
+// packedAudio walks a segment of ADTS frames behind an ID3 tag (RFC 8216bis, 3.1.3); dated tells that the tag
+// knows the time.
+func packedAudio(f io.ReaderAt, from, to int64, info *segInfo) (ok, dated bool) {
 	start := int64(0)
 	head := make([]byte, 10)
 	for to-from >= 10 {
@@ -148,13 +149,14 @@ func packedAudio(f io.ReaderAt, from, to int64, info *segInfo) (ok bool) {
 		}
 		size := int64(head[6]&0x7f)<<21 | int64(head[7]&0x7f)<<14 | int64(head[8]&0x7f)<<7 | int64(head[9]&0x7f)
 		if size > min(to-from-10, 1<<20) {
-			return false
+			return false, false
 		}
 		tag := make([]byte, size)
 		if !readWhole(f, tag, from+10) {
-			return false
+			return false, false
 		}
 		if _, stamp, found := bytes.Cut(tag, []byte("com.apple.streaming.transportStreamTimestamp\x00")); found && len(stamp) >= 8 {
+			dated = true
 			start = int64(binary.BigEndian.Uint64(stamp) & (1<<33 - 1))
 		}
 		from += 10 + size
@@ -166,7 +168,7 @@ func packedAudio(f io.ReaderAt, from, to int64, info *segInfo) (ok bool) {
 		p := window.at(from, 7)
 		t, length, frames, ok := adtsInfo(p)
 		if !ok || int64(length) > to-from {
-			return false
+			return false, false
 		}
 		if track == nil {
 			track = &t
@@ -175,14 +177,14 @@ func packedAudio(f io.ReaderAt, from, to int64, info *segInfo) (ok bool) {
 		from += int64(length)
 	}
 	if track == nil {
-		return false
+		return false, false
 	}
 	track.timescale = 90_000
 	frame := scale(1024, 90_000, int64(track.rate))
 	length := scale(int64(samples)*1024, 90_000, int64(track.rate))
 	info.audio = segTrack{samples: samples, start: start, end: start + length, decode: start, decodeEnd: start + length, frame: frame}
 	info.header = &initHeader{file: info.file, format: "packed", tracks: []*trackInfo{track}}
-	return true
+	return true, dated
 }
 
 // slidingReader reads a file forwards with a small buffer.

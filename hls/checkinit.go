@@ -61,10 +61,19 @@ func (h *initHeader) first(k mediaKind) *trackInfo {
 	return nil
 }
 
-// same reports whether a decoder needs to be told nothing new.
+// same reports whether a decoder needs to be told nothing new: a transport stream may say nothing at all.
 func (h *initHeader) same(o *initHeader) bool {
+	return h.like(o, func(a, b string) bool { return a == b || h.format == "ts" && (a == "" || b == "") })
+}
+
+// equal reports whether two headers say the same.
+func (h *initHeader) equal(o *initHeader) bool {
+	return h.like(o, func(a, b string) bool { return a == b })
+}
+
+func (h *initHeader) like(o *initHeader, same func(a, b string) bool) bool {
 	return h == o || h.format == o.format && slices.EqualFunc(h.tracks, o.tracks, func(a, b *trackInfo) bool {
-		return a.kind == b.kind && a.entry == b.entry && a.config == b.config && a.timescale == b.timescale && a.channels == b.channels && a.rate == b.rate
+		return a.kind == b.kind && a.entry == b.entry && same(a.config, b.config) && a.timescale == b.timescale && a.channels == b.channels && a.rate == b.rate
 	})
 }
 

@@ -52,6 +52,11 @@ type segTrack struct {
 
 func (s *segTrack) has() bool { return s.samples > 0 }
 
+// shift moves all times.
+func (s *segTrack) shift(by int64) {
+	s.start, s.end, s.decode, s.decodeEnd = s.start+by, s.end+by, s.decode+by, s.decodeEnd+by
+}
+
 // time converts ticks of a track.
 func (t *trackInfo) time(v int64) Tick {
 	return min(max(fromScale(v, t.timescale), -1<<60), 1<<60)
@@ -207,8 +212,14 @@ func (r *segmentReader) inside(n int, f File, header *initHeader, from, to int64
 	case head[0] == 0x47:
 		info.looked = r.transport(n, f, from, to)
 	case string(head[:min(3, len(head))]) == "ID3" || len(head) >= 2 && head[0] == 0xff && head[1]&0xf6 == 0xf0:
-		if info.looked = packedAudio(f, from, to, info); !info.looked {
+		var dated bool
+		if info.looked, dated = packedAudio(f, from, to, info); !info.looked {
 			r.c.at(25, mp4.Must, s.name, from, "the segment is no sequence of whole ADTS frames")
+		} else if !dated {
+			r.c.at(25, mp4.Must, s.name, from, "the packed audio does not begin with an ID3 tag that tells its time")
+			if n > 0 {
+				info.audio.shift(r.l.infos[n-1].audio.decodeEnd)
+			}
 		}
 		r.intern(n)
 	case looksLikeFragment(head):
@@ -286,7 +297,7 @@ func (r *segmentReader) header(ctx context.Context, m *parsedMap) (*initHeader, 
 func (r *segmentReader) intern(n int) {
 	info := &r.l.infos[n]
 	for i := n - 1; i >= 0 && i >= n-8; i-- {
-		if o := &r.l.infos[i]; o.header != nil && info.header != nil && o.header.same(info.header) {
+		if o := &r.l.infos[i]; o.header != nil && info.header != nil && o.header.equal(info.header) {
 			info.header = o.header
 			return
 		}

@@ -257,7 +257,7 @@ func (e *tsStream) finish(info *segInfo) {
 	}
 	t := e.track
 	if t == nil {
-		t = &trackInfo{kind: e.kind, config: fmt.Sprint(e.coding)}
+		t = &trackInfo{kind: e.kind}
 	}
 	t.timescale = 90_000
 	s := segTrack{samples: len(e.pts), start: math.MaxInt64, decode: e.dts[0], frame: usual(e.dts)}
@@ -273,7 +273,8 @@ func (e *tsStream) finish(info *segInfo) {
 		latest += scale(int64(max(e.frames-1, 0))*1024, 90_000, int64(t.rate))
 		e.dts[len(e.dts)-1] = latest
 	default:
-		t.entry, t.codec = "mp4a", map[byte]string{0x03: "mp4a.40.34", 0x04: "mp4a.40.34", 0x81: "ac-3", 0x87: "ec-3", 0x11: "mp4a.40"}[e.coding]
+		t.entry, t.config = "mp4a", fmt.Sprint(e.coding)
+		t.codec = map[byte]string{0x03: "mp4a.40.34", 0x04: "mp4a.40.34", 0x81: "ac-3", 0x87: "ec-3", 0x11: "mp4a.40"}[e.coding]
 	}
 	s.end, s.decodeEnd = latest+s.frame, e.dts[len(e.dts)-1]+s.frame
 	if info.header.first(e.kind) == nil {
@@ -302,7 +303,7 @@ func usual(list []int64) int64 {
 // video looks into the first picture: its parameter sets, and whether decoding can start there.
 func (e *tsStream) video(t *trackInfo) (key bool) {
 	if e.coding != 0x1b && e.coding != 0x24 {
-		t.entry, t.codec = "mp2v", "mp2v"
+		t.entry, t.codec, t.config = "mp2v", "mp2v", fmt.Sprint(e.coding)
 		return true
 	}
 	t.entry, t.codec, t.hevc = "avc1", "avc1", e.coding == 0x24
