@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"path"
-	"strings"
 	"time"
 
 	"rushes/catalog"
@@ -20,12 +18,11 @@ type DeleteCatalog interface {
 	// Each of them may be repeated.
 	AssetByID(ctx context.Context, id string) (catalog.Asset, error)
 	DeleteAsset(ctx context.Context, id string) error
-	ForgetPlaces(ctx context.Context, paths []string) error
 }
 
-// Delete deletes an asset that somebody has asked to be deleted, whatever its age: its row, its bytes and its
-// thumbnails. It may be repeated, also after an error: found is false where there was no such asset any more, and bytes
-// that an interruption left are strays, which CleanStrays deletes. One that is being made is an ErrInMaking.
+// Delete deletes an asset that somebody has asked to be deleted, whatever its age: its bytes, its
+// thumbnails and its row, of a package all its files. It may be repeated, and goes on after an error: found is false
+// where there was no such asset any more. Its place is left to CleanStrays. One that is being made is an ErrInMaking.
 func Delete(ctx context.Context, c DeleteCatalog, store blob.Store, id string) (a catalog.Asset, found bool, err error) {
 	a, err = c.AssetByID(ctx, id)
 	if errors.Is(err, catalog.ErrNotFound) {
@@ -37,37 +34,13 @@ func Delete(ctx context.Context, c DeleteCatalog, store blob.Store, id string) (
 	if a.Status == catalog.AssetProcessing {
 		return a, true, fmt.Errorf("delete asset %s: %w", id, ErrInMaking)
 	}
-	// The row first: a row without bytes would be a lie, bytes without a row are only a waste.
-	if err := c.DeleteAsset(ctx, id); err != nil {
-		return a, true, err
-	}
-	if a.Path == "" {
-		return a, true, nil
-	}
-	if err := deleteBytes(ctx, store, a); err != nil {
-		return a, true, fmt.Errorf("delete asset %s: %w", id, err)
-	}
-	return a, true, c.ForgetPlaces(ctx, []string{a.Path})
-}
-
-// deleteBytes deletes an asset's bytes and thumbnails, of a package all that lies beside its playlist too, that one
-// last: it is what a later call finds the others by.
-func deleteBytes(ctx context.Context, store blob.Store, a catalog.Asset) error {
-	folder, _ := path.Split(a.Path)
-	if a.Type == catalog.RoomVOD && path.Ext(a.Path) != ".zip" && strings.HasSuffix(folder, "/vod/") {
-		for info, err := range store.List(ctx, folder) {
-			if err != nil {
-				return fmt.Errorf("look for the files of %s: %w", folder, err)
-			}
-			if info.Key == a.Path {
-				continue
-			}
-			if err := again(ctx, func() error { return store.Delete(ctx, info.Key) }); err != nil {
-				return fmt.Errorf("delete %s: %w", info.Key, err)
-			}
+	// The bytes first: as long as the row is there nobody is given its place, and so nothing new is deleted in its stead.
+	if a.Path != "" {
+		if err := deletePlace(ctx, store, a.Path); err != nil {
+			return a, true, fmt.Errorf("delete asset %s: %w", id, err)
 		}
 	}
-	return deletePlace(ctx, store, a.Path)
+	return a, true, c.DeleteAsset(ctx, id)
 }
 
 // Retention says how long assets are kept, for each type that is not kept for ever.

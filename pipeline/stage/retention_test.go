@@ -61,7 +61,7 @@ func TestDelete(t *testing.T) {
 	s := newShelf(t)
 	s.add(t, "track", catalog.TrackAsset, catalog.AssetCompleted, time.Hour, "r/d/s/p/st/one.webm")
 	s.add(t, "other", catalog.TrackAsset, catalog.AssetCompleted, time.Hour, "r/d/s/p/st/one-more.webm", "r/d/s/p/st/one-thumb-x.txt")
-	s.add(t, "vod", catalog.RoomVOD, catalog.AssetCompleted, time.Hour, "hls/r/20261122/1/vod/master.m3u8", "hls/r/20261122/1/vod/720p/1.m4s", "hls/r/20261122/1/vod/720p/index.m3u8")
+	s.add(t, "vod", catalog.RoomVOD, catalog.AssetCompleted, time.Hour, "hls/r/20261122/1/vod/master.m3u8", "hls/r/20261122/1/vod/720p/1.m4s", "hls/r/20261122/1/vod/Rec-r-1.zip", "hls/r/20261122/1/vod/720p/index.m3u8")
 	s.add(t, "layer", catalog.RoomComposite, catalog.AssetCompleted, time.Hour, "hls/r/20261122/1/file-recording/Rec-r-1-0.mp4")
 	s.add(t, "zip", catalog.RoomVOD, catalog.AssetCompleted, time.Hour, "hls/r/20261122/2/vod/Rec-r-2.zip", "hls/r/20261122/2/vod/of-somebody-else")
 	s.add(t, "failed", catalog.StreamAsset, catalog.AssetFailed, time.Hour, "")
@@ -80,14 +80,11 @@ func TestDelete(t *testing.T) {
 	require.ElementsMatch(t, []string{
 		"r/d/s/p/st/one-more.webm", "r/d/s/p/st/one-more-thumb-0-2000.png", "r/d/s/p/st/one-thumb-x.txt",
 		"hls/r/20261122/1/file-recording/Rec-r-1-0.mp4", "hls/r/20261122/1/file-recording/Rec-r-1-0-thumb-0-2000.png",
-		"hls/r/20261122/2/vod/of-somebody-else",
+		"hls/r/20261122/2/vod/of-somebody-else", "hls/r/20261122/1/vod/Rec-r-1.zip", // another asset
 	}, s.blobs.keys())
-	strays, err := s.catalog.Store.Strays(t.Context(), 10)
-	require.NoError(t, err)
-	require.Empty(t, strays)
 }
 
-// TestDeleteInterrupted deletes while the store is away: the row is gone, and the strays' cleaner takes the bytes.
+// TestDeleteInterrupted deletes while the store is away: the row stays until the bytes are gone, and nothing is left.
 func TestDeleteInterrupted(t *testing.T) {
 	t.Parallel()
 	s := newShelf(t)
@@ -99,11 +96,14 @@ func TestDeleteInterrupted(t *testing.T) {
 	s.blobs.heal()
 	_, found, err := stage.Delete(t.Context(), s.catalog.Store, s.blobs, s.assets["track"].ID)
 	require.NoError(t, err)
-	require.False(t, found)
+	require.True(t, found)
+	require.Empty(t, s.blobs.keys())
 	_, err = s.catalog.Store.EndAttempt(t.Context(), s.claim, catalog.Attempt{Ending: catalog.EndCompleted})
 	require.NoError(t, err)
 	require.NoError(t, stage.CleanStrays(t.Context(), s.catalog.Store, s.blobs))
-	require.Empty(t, s.blobs.keys())
+	strays, err := s.catalog.Store.Strays(t.Context(), 10)
+	require.NoError(t, err)
+	require.Empty(t, strays)
 }
 
 // TestExpire deletes by type and age, and first only says what it would.
