@@ -55,6 +55,7 @@ const (
 	maxCheckedSegments = 200_000  // of one playlist
 	maxCheckedHeader   = 16 << 20 // bytes of a moof or an init segment
 	maxCheckedPicture  = 64 << 20 // bytes of a picture
+	maxCheckedHeaders  = 10_000   // init segments
 	findingsPerPoint   = 5        // of one number in one file
 )
 

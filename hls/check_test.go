@@ -1,10 +1,13 @@
 package hls_test
 
 import (
+	"context"
 	"fmt"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -31,6 +34,31 @@ func TestCheckOwnPackages(t *testing.T) {
 			p := produce(t, plainRuns(), func(o *hls.PackageOptions) { o.SingleFile = single })
 			require.Empty(t, findings(t, p.tree.files, "master.m3u8", false))
 		})
+	}
+}
+
+// TestCheckDamagedDumps holds what is made of every damaged dump against the checklist.
+func TestCheckDamagedDumps(t *testing.T) {
+	t.Parallel()
+	for _, group := range []map[string]damaged{damagedLayers(), damagedSegments(), damagedSound(), damagedClocks()} {
+		for name, tc := range group {
+			t.Run(name, func(t *testing.T) {
+				t.Parallel()
+				p := produce(t, tc.make(), func(o *hls.PackageOptions) {
+					o.Storyboard = &hls.Storyboard{Stills: func(_ context.Context, at []time.Duration, width int) (out [][]byte, err error) {
+						for _, a := range at {
+							out = append(out, grey(a, width))
+						}
+						return out, nil
+					}}
+				})
+				found := slices.DeleteFunc(findings(t, p.tree.files, "master.m3u8", false), func(f hls.Finding) bool {
+					// The made-up parameter sets are those of one size; the packager's image playlist leaves EXT-X-DISCONTINUITY out.
+					return strings.HasPrefix(f.Detail, "RESOLUTION is") || f.Number == 14 && f.File == "storyboard/index.m3u8"
+				})
+				require.Empty(t, found)
+			})
+		}
 	}
 }
 

@@ -61,6 +61,9 @@ func (h *initHeader) first(k mediaKind) *trackInfo {
 	return nil
 }
 
+// keep takes what tells configurations apart: of true ones all, of huge ones the beginning.
+func keep(p []byte) string { return string(p[:min(len(p), 1024)]) }
+
 // same reports whether a decoder needs to be told nothing new: a transport stream may say nothing at all.
 func (h *initHeader) same(o *initHeader) bool {
 	return h.like(o, func(a, b string) bool { return a == b || h.format == "ts" && (a == "" || b == "") })
@@ -332,12 +335,12 @@ func (c *packageCheck) sampleEntry(file string, offset int64, t *trackInfo, kind
 		c.avc(file, offset, t, boxes)
 	case "hvc1", "hev1":
 		if p := child(boxes, "hvcC"); len(p) >= 23 {
-			t.config, t.lengths, t.hevc, t.hasSets = string(p), int(p[21]&3)+1, true, p[22] >= 3
+			t.config, t.lengths, t.hevc, t.hasSets = keep(p), int(p[21]&3)+1, true, p[22] >= 3
 			t.codec = hevcCodec(t.entry, p)
 		}
 	case "av01", "vp09":
 		p := child(boxes, map[string]string{"av01": "av1C", "vp09": "vpcC"}[t.entry])
-		t.config = string(p)
+		t.config = keep(p)
 		t.codec = t.entry
 		if t.entry == "vp09" && len(p) >= 7 {
 			t.codec = fmt.Sprintf("vp09.%02d.%02d.%02d", p[4], p[5], p[6]>>4)
@@ -361,7 +364,7 @@ func (c *packageCheck) avc(file string, offset int64, t *trackInfo, boxes []byte
 		c.at(24, mp4.Must, file, offset, "the sample entry %s has no avcC", t.entry)
 		return
 	}
-	t.config, t.lengths = string(p), int(p[4]&3)+1
+	t.config, t.lengths = keep(p), int(p[4]&3)+1
 	t.codec = fmt.Sprintf("%s.%02x%02x%02x", t.entry, p[1], p[2], p[3])
 	n := int(binary.BigEndian.Uint16(p[6:]))
 	if p[5]&31 == 0 || len(p) < 8+n+1 {

@@ -262,6 +262,9 @@ func (r *segmentReader) header(ctx context.Context, m *parsedMap) (*initHeader, 
 	if err != nil {
 		return nil, err
 	}
+	if len(r.c.headers) == maxCheckedHeaders {
+		return nil, fmt.Errorf("hls: checking more than %d init segments: %w", maxCheckedHeaders, ErrCheckLimit)
+	}
 	r.c.headers[key] = nil
 	if f == nil {
 		return nil, nil

@@ -14,6 +14,7 @@ const (
 	tsPacket = 188
 	tsWrap   = int64(1) << 33
 	maxKept  = 64 << 10 // bytes of the first picture that are looked at
+	maxUnits = 1 << 17  // of a stream in a segment
 )
 
 // tsWalk remembers what goes on from one MPEG-TS segment to the next.
@@ -203,7 +204,7 @@ func (e *tsStream) payload(w *tsWalk, p []byte, start bool) {
 			if flags&1 != 0 && len(times) >= 10 {
 				dts = w.unwrap(stamp(times[5:]))
 			}
-			if len(e.pts) < maxRun {
+			if len(e.pts) < maxUnits {
 				e.pts, e.dts = append(e.pts, pts), append(e.dts, dts)
 			}
 			e.frames = 0
@@ -325,7 +326,7 @@ func (e *tsStream) video(t *trackInfo) (key bool) {
 		found = found || isKeyNAL(t.hevc, p[0])
 		switch {
 		case !t.hevc && p[0]&31 == 7 && !t.hasSets && len(nal) >= 4:
-			t.config, t.hasSets = string(nal), true
+			t.config, t.hasSets = keep(nal), true
 			t.codec = fmt.Sprintf("avc1.%02x%02x%02x", nal[1], nal[2], nal[3])
 			if s, ok := parseSPS(nal); ok {
 				t.width, t.height = s.square()
