@@ -145,7 +145,7 @@ func TestBadCaptures(t *testing.T) {
 		says string
 	}{
 		{pipeline.ExitBadInput, []string{"--size", "7x7", c.copyOf(kindCall)}, "outputs.composition"},
-		{pipeline.ExitBadInput, []string{"--assets", "room-vod", c.copyOf(kindCall)}, "room-vod"},
+		{pipeline.ExitBadInput, []string{"--assets", "room-film", c.copyOf(kindCall)}, "room-film"},
 		{pipeline.ExitBadInput, []string{filepath.Join(data, "nowhere")}, "nowhere"},
 		{pipeline.ExitUsage, []string{"--size", "7", c.copyOf(kindCall)}, "--size"},
 		{pipeline.ExitUsage, []string{"--max-attempts", "0", c.copyOf(kindCall)}, "--max-attempts"},
