@@ -96,6 +96,11 @@ func (c *assetsShowCmd) Run(ctx context.Context, e env) (err error) {
 		return err
 	}
 	x, err := onDisk(d, a)
+	if err == nil && d.backup != nil && a.Path != "" {
+		if x.BackedUp, err = d.backup.BackedUp(ctx, a.Path); x.BackedUp && err == nil {
+			x.File, err = d.behind.where(a.Path)
+		}
+	}
 	if err != nil {
 		return err
 	}

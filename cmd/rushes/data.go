@@ -111,13 +111,8 @@ func (f *dataFlag) catalogConfig() (sqlstore.Config, error) {
 // isPostgres reports whether the catalog is one.
 func (f *dataFlag) isPostgres() bool { return strings.Contains(f.Catalog.Reveal(), "://") }
 
-// where says where an object lies: the path of its file, or its address in S3.
-func (d *data) where(key string) (string, error) {
-	if d.main.folder != nil {
-		return d.main.folder.Path(key)
-	}
-	return d.main.name + "/" + key, nil
-}
+// where says where an object lies in the store: the path of its file, or its address in S3.
+func (d *data) where(key string) (string, error) { return d.main.where(key) }
 
 // Close closes what was opened.
 func (d *data) Close() error {

@@ -115,6 +115,12 @@ func (s *site) enqueueAndServe(redis *redisServer, capture string) {
 	require.NoError(s, serve.Wait())
 }
 
+// assetOnDiskJSON is what show says of where an asset is.
+type assetOnDiskJSON struct {
+	File     string `json:"file"`
+	BackedUp bool   `json:"backed_up"`
+}
+
 // TestBackedUp lets a bucket refuse an asset, which waits in the backup store, can be had from there, and is brought to
 // the bucket when that takes it.
 func TestBackedUp(t *testing.T) { //nolint:paralleltest // its credentials are in the environment
@@ -129,6 +135,9 @@ func TestBackedUp(t *testing.T) { //nolint:paralleltest // its credentials are i
 	require.ElementsMatch(t, append(a.Thumbnails, a.Path), files(t, backup))
 	assets := s.bucket(s.store)
 	require.Empty(t, s.keys(assets))
+	shown := parse[assetOnDiskJSON](t, s.ok("assets", "show", a.ID))
+	require.True(t, shown.BackedUp)
+	require.Equal(t, filepath.Join(backup, a.Path), shown.File)
 	link := strings.TrimSpace(s.ok("assets", "link", a.ID))
 	require.True(t, strings.HasPrefix(link, "http://127.0.0.1:8470/files/"), link)
 	requireOneLine(t, s.run(wrong, "assets", "show", strings.Repeat("0", 24)), pipeline.ExitOther, "no asset")
@@ -153,6 +162,9 @@ func TestBackedUp(t *testing.T) { //nolint:paralleltest // its credentials are i
 	require.NoError(t, err)
 	require.NoError(t, r.Close())
 	require.Len(t, bytes, int(a.Size))
+	shown = parse[assetOnDiskJSON](t, s.ok("assets", "show", a.ID))
+	require.False(t, shown.BackedUp)
+	require.Equal(t, "s3://"+s.store+"/assets/"+a.Path, shown.File)
 	s.requireNoSecrets()
 }
 

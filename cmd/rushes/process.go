@@ -143,6 +143,8 @@ func (c *processCmd) process(ctx context.Context, e env, d *data, cp *capture.Ca
 type assetOnDisk struct {
 	catalog.AssetDocument
 	File string `json:"file"`
+	// BackedUp says that it waits in the backup store.
+	BackedUp bool `json:"backed_up,omitempty"`
 }
 
 func onDisk(d *data, a catalog.Asset) (assetOnDisk, error) {

@@ -68,6 +68,14 @@ func (f *s3Flags) openPlace(ctx context.Context, where string) (p place, err err
 	return p, nil
 }
 
+// where says where an object lies in this place.
+func (p place) where(key string) (string, error) {
+	if p.folder != nil {
+		return p.folder.Path(key)
+	}
+	return p.name + "/" + key, nil
+}
+
 func (p place) close() error {
 	var errs []error
 	if p.folder != nil {
