@@ -52,17 +52,22 @@ var ErrCheckLimit = errors.New("larger than the limits of the check")
 
 const (
 	maxCheckedLists    = 256      // playlists that a multivariant playlist may name
+	maxCheckedStreams  = 2_000    // variants and renditions of one
+	maxCheckedRanges   = 4_096    // EXT-X-DATERANGE of one playlist
+	maxCheckedAttrs    = 64       // of one tag
 	maxCheckedSegments = 200_000  // of one playlist
 	maxCheckedHeader   = 16 << 20 // bytes of a moof or an init segment
 	maxCheckedPicture  = 64 << 20 // bytes of a picture
 	maxCheckedHeaders  = 10_000   // init segments
-	findingsPerPoint   = 5        // of one number in one file
+	findingsPerPoint   = 5        // of one number and severity in one file
+	findingsPerNumber  = 50       // in all files
 )
 
 // Check holds an HLS package or a progressive MP4 against the checklist of the design (vod.md). name is the
 // multivariant playlist, a media playlist or the MP4 as src knows it. The findings are in the order of the list, of
-// each number at most five for one file. The error tells that the input could not be read at all (an *InputError), not
-// to the end (ErrCheckLimit), or that ctx ended; the findings up to there are given too.
+// each number and severity at most five for one file and fifty in all. The error tells that the input could
+// not be read at all (an *InputError), not to the end (ErrCheckLimit), or that ctx ended; the findings up to there are
+// given too.
 //
 // Of a package every playlist is read, and of every segment the boxes, the NAL unit headers of its key pictures or, in
 // a transport stream, the headers of all packets. One segment's headers are in memory at a time, and about 200 bytes per
@@ -78,8 +83,9 @@ func Check(ctx context.Context, src CheckSource, name string, opt CheckOptions) 
 }
 
 type findingKey struct {
-	number int
-	file   string
+	number   int
+	severity mp4.Severity
+	file     string
 }
 
 // packageCheck is one run of Check.
@@ -100,17 +106,17 @@ func (c *packageCheck) add(f Finding) {
 	if c.seen[f] { // segments are read for each playlist that names them
 		return
 	}
-	k := findingKey{f.Number, f.File}
-	c.count[k]++
-	switch n := c.count[k]; {
-	case n < findingsPerPoint:
-		c.seen[f] = true
-		c.findings = append(c.findings, f)
-	case n == findingsPerPoint:
-		c.seen[f] = true
-		f.Detail += " (more of the kind are not listed)"
-		c.findings = append(c.findings, f)
+	here, all := findingKey{f.Number, f.Severity, f.File}, findingKey{number: f.Number, severity: f.Severity}
+	if c.count[here] == findingsPerPoint || c.count[all] == findingsPerNumber {
+		return
 	}
+	c.seen[f] = true
+	c.count[here]++
+	c.count[all]++
+	if c.count[here] == findingsPerPoint || c.count[all] == findingsPerNumber {
+		f.Detail += " (more of the kind are not listed)"
+	}
+	c.findings = append(c.findings, f)
 }
 
 // line adds a finding about a line of a text.
@@ -190,6 +196,9 @@ func (c *packageCheck) playlist(ctx context.Context, name string, f File) error 
 		return c.media(ctx, nil)
 	}
 	c.lists[name] = &checkedList{parsedList: top}
+	if len(top.streams) > maxCheckedStreams {
+		return fmt.Errorf("hls: %q has more than %d variants and renditions: %w", name, maxCheckedStreams, ErrCheckLimit)
+	}
 	m := c.readMaster(top)
 	if err := c.loadLists(ctx, m); err != nil {
 		return err

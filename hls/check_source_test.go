@@ -166,6 +166,12 @@ func TestCheckLimits(t *testing.T) {
 	require.ErrorIs(t, err, hls.ErrCheckLimit)
 	_, err = hls.Check(t.Context(), checkable{p.memory}, top, hls.CheckOptions{MaxPlaylistBytes: 100})
 	require.ErrorIs(t, err, hls.ErrCheckLimit)
+	p.memory["wide.m3u8"] = []byte("#EXTM3U\n" + strings.Repeat("#EXT-X-MEDIA:TYPE=AUDIO,GROUP-ID=\"a\",NAME=\"a\"\n", 5000))
+	_, err = hls.Check(t.Context(), checkable{p.memory}, "wide.m3u8", hls.CheckOptions{})
+	require.ErrorIs(t, err, hls.ErrCheckLimit)
+	p.memory["long.m3u8"] = []byte("#EXTM3U\n" + strings.Repeat("#EXTINF:1,\nx\n", 300_000))
+	_, err = hls.Check(t.Context(), checkable{p.memory}, "long.m3u8", hls.CheckOptions{})
+	require.ErrorIs(t, err, hls.ErrCheckLimit)
 	var bad *hls.InputError
 	for name, data := range map[string]string{"empty": "", "text": "hello", "short mp4": "\x00\x00\x00\x10ftypisom\x00\x00\x00\x00"} {
 		_, err = hls.Check(t.Context(), checkable{memory{"x": []byte(data)}}, "x", hls.CheckOptions{})

@@ -42,6 +42,10 @@ func (a attrList) number(name string) int64 {
 // attrs reads an attribute list strictly.
 func (p *listParser) attrs(s string) (out attrList) {
 	for s != "" {
+		if len(out) == maxCheckedAttrs {
+			p.must(1, "there are more than %d attributes", maxCheckedAttrs)
+			return out
+		}
 		name, rest, ok := strings.Cut(s, "=")
 		if !ok || name == "" || strings.Trim(name, "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-") != "" {
 			p.must(1, "the attribute list is broken at %s", strconv.Quote(s[:min(len(s), 40)]))
@@ -206,7 +210,9 @@ func (p *listParser) dateRange(value string) {
 		return
 	}
 	p.ids[r.id] = r
-	p.out.ranges = append(p.out.ranges, r)
+	if len(p.out.ranges) < maxCheckedRanges {
+		p.out.ranges = append(p.out.ranges, r)
+	}
 }
 
 // span reads how long a date range is.
