@@ -16,7 +16,10 @@ type Demuxer interface {
 	Demux(ctx context.Context, name string, f File) (Reader, error)
 }
 
-// Reader gives the access units of one segment. It serves one goroutine.
+// Reader gives the access units of one segment. It serves one goroutine. One that
+// also has a method Suspect() bool says with it, before the first unit, that the
+// segment's end may be missing; it is then read to its end when it is looked at,
+// so that another layer's sound can stand in for what it lacks.
 type Reader interface {
 	// Tracks describes the tracks, which stay the same for the whole segment. It
 	// is asked once, before the first unit.

@@ -118,6 +118,9 @@ func (o *opener) scan(ctx context.Context, p *piece, full bool) (noMap bool, err
 	if err := o.choose(p, r.Tracks()); err != nil {
 		return r.noMap, err
 	}
+	if s, ok := r.Reader.(interface{ Suspect() bool }); ok {
+		full = full || s.Suspect()
+	}
 	full = full || r.cheap
 	p.hasV, p.hasA, p.syncs, p.vClock, p.aClock = false, false, p.syncs[:0], clock{}, clock{}
 	for {

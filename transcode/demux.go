@@ -136,6 +136,10 @@ func (s *Segment) Close() error {
 	return errors.Join(err, s.in.Close())
 }
 
+// Suspect reports whether the end of the segment may be missing, from a look at its last bytes. Of segments that are
+// whole it is said of few.
+func (s *Segment) Suspect() bool { return suspectEnd(s.src) }
+
 // known tells whether every stream of use has its configuration.
 func (s *Segment) known() bool {
 	for i := range s.in.Streams() {

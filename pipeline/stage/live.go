@@ -370,8 +370,10 @@ func (segmentDemuxer) Demux(ctx context.Context, name string, f hls.File) (hls.R
 
 type segmentReader struct{ s *transcode.Segment }
 
-// Tracks, Next, Data and Close implement hls.Reader.
+// Tracks, Suspect, Next, Data and Close implement hls.Reader.
 func (r segmentReader) Tracks() []mp4.Track { return r.s.Tracks() }
+
+func (r segmentReader) Suspect() bool { return r.s.Suspect() }
 
 func (r segmentReader) Next(ctx context.Context) (hls.Unit, error) {
 	u, err := r.s.Next(ctx)
