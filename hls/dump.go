@@ -54,6 +54,7 @@ type Interval struct{ From, To time.Time }
 // Files opens the files of a dump by the names in it. Several may be open at
 // once. An error that wraps fs.ErrNotExist marks a missing file.
 type Files interface {
+	// Open opens the file of that name; the caller closes it.
 	Open(ctx context.Context, name string) (File, error)
 }
 

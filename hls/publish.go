@@ -77,6 +77,14 @@ func (w *writer) publish(ctx context.Context, res *Result) error {
 // goodStart is the bit rate with which players should begin (Apple HLS authoring 1.32), in bit/s.
 const goodStart = 2_000_000
 
+// channelsOf is how many channels the sound has: by its own configuration, because sample entries often say 2 whatever
+// there is.
+func channelsOf(a *mp4.Audio) int {
+	t := trackInfo{channels: a.Channels}
+	t.audioConfig(a.Config)
+	return t.channels
+}
+
 // master is the multivariant playlist (RFC 8216bis, 4.4.6).
 func (w *writer) master(p *playlists, variants []*variant, sheets []byte) []byte {
 	var soundPeak, soundAverage int64
@@ -89,7 +97,7 @@ func (w *writer) master(p *playlists, variants []*variant, sheets []byte) []byte
 	out.WriteString("#EXTM3U\n#EXT-X-VERSION:6\n#EXT-X-INDEPENDENT-SEGMENTS\n")
 	if w.sound != nil {
 		fmt.Fprintf(&out, "#EXT-X-MEDIA:TYPE=AUDIO,GROUP-ID=\"audio\",NAME=\"Audio\",LANGUAGE=%s,DEFAULT=YES,AUTOSELECT=YES,CHANNELS=\"%d\",URI=%s\n",
-			quoted(languageOf(&w.sound.spec)), w.sound.spec.Audio.Channels, quoted(w.sound.path(mediaName)))
+			quoted(languageOf(&w.sound.spec)), channelsOf(w.sound.spec.Audio), quoted(w.sound.path(mediaName)))
 	}
 	for _, v := range variants {
 		v.measure(p, soundPeak, soundAverage, soundCodec)

@@ -13,6 +13,7 @@ import (
 // Demuxer reads segments that are not MP4, MPEG-TS above all. The file stays open
 // while the reader is used and is closed by the caller of Demux after the reader.
 type Demuxer interface {
+	// Demux begins to read the segment in f; the caller closes the reader.
 	Demux(ctx context.Context, name string, f File) (Reader, error)
 }
 

@@ -12,6 +12,7 @@ import (
 // counts when its writer was closed without an error; playlists come after all
 // files that they name. With byte ranges several files are open at once, else one.
 type Sink interface {
+	// Create begins the file of that name; closing the writer ends it.
 	Create(ctx context.Context, name string) (io.WriteCloser, error)
 }
 

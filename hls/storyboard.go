@@ -91,7 +91,7 @@ func (w *writer) drawBoard(ctx context.Context, b *Storyboard, p *playlists, res
 		}
 		res.Package.Poster = "poster.jpg"
 	}
-	sheets, err := w.drawSheets(ctx, b)
+	sheets, err := w.drawSheets(ctx, b, p)
 	if err != nil || len(sheets) == 0 {
 		return nil, err
 	}
@@ -125,7 +125,7 @@ func (b *Storyboard) get(ctx context.Context, at []time.Duration, width int) ([]
 }
 
 // drawSheets writes the sheets. A sheet ends where a decoder begins anew, as all playlists do.
-func (w *writer) drawSheets(ctx context.Context, b *Storyboard) ([]sheet, error) {
+func (w *writer) drawSheets(ctx context.Context, b *Storyboard, p *playlists) ([]sheet, error) {
 	width := b.Width
 	if width <= 0 {
 		width = 308
@@ -133,11 +133,11 @@ func (w *writer) drawSheets(ctx context.Context, b *Storyboard) ([]sheet, error)
 	every := b.interval(w.t.End)
 	var sheets []sheet
 	var tile image.Point
-	for start := Tick(0); start < w.t.End; start += every * sheetColumns * sheetRows {
-		s := sheet{name: fmt.Sprintf("sheet-%05d.jpg", len(sheets)+1), start: start, end: min(start+every*sheetColumns*sheetRows, w.t.End)}
+	for start := Tick(0); start < w.t.End; start = sheets[len(sheets)-1].end {
+		s := sheet{name: fmt.Sprintf("sheet-%05d.jpg", len(sheets)+1), start: start, end: min(start+every*sheetColumns*sheetRows, w.t.End, p.breakAfter(start))}
 		var at []time.Duration
 		for t := start; t < s.end; t += every {
-			at = append(at, min(t+every/2, (t+w.t.End)/2).Duration()) // the middle stands for the whole
+			at = append(at, min(t+every/2, (t+s.end)/2).Duration()) // the middle stands for the whole
 		}
 		stills, err := b.get(ctx, at, width)
 		if err != nil {
@@ -210,6 +210,16 @@ func cueTime(t Tick) string {
 	return fmt.Sprintf("%02d:%02d:%02d.%03d", ms/3_600_000, ms/60_000%60, ms/1000%60, ms%1000)
 }
 
+// breakAfter is when the next EXT-X-DISCONTINUITY comes, or the end.
+func (p *playlists) breakAfter(at Tick) Tick {
+	for i, c := range p.t.cuts {
+		if i > 0 && p.breaks[i] && c.at > at {
+			return c.at
+		}
+	}
+	return p.t.End
+}
+
 // images is the image playlist (Roku's and Disney's extension, EXT-X-IMAGES-ONLY).
 func (p *playlists) images(sheets []sheet, every Tick) []byte {
 	var target int64 = 1
@@ -219,7 +229,10 @@ func (p *playlists) images(sheets []sheet, every Tick) []byte {
 	var out bytes.Buffer
 	p.head(&out, 6, target)
 	out.WriteString("#EXT-X-IMAGES-ONLY\n")
-	for _, s := range sheets {
+	for i, s := range sheets {
+		if i > 0 && p.breakAfter(sheets[i-1].start) == s.start {
+			out.WriteString("#EXT-X-DISCONTINUITY\n")
+		}
 		fmt.Fprintf(&out, "#EXTINF:%s,\n#EXT-X-TILES:RESOLUTION=%dx%d,LAYOUT=%dx%d,DURATION=%s\n%s\n", extinf(s.start, s.end),
 			s.tile.X, s.tile.Y, s.columns, s.rows, seconds(every), s.name)
 	}
