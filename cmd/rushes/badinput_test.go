@@ -68,7 +68,7 @@ func badInputs() map[string]badInput {
 		"manifest is no JSON":  {given("", map[string]string{"capture.json": "version: 1"}), []string{"capture.json: "}},
 		"unknown version":      {given("", map[string]string{"capture.json": `{"version": 7, ` + valid + `}`}), []string{"capture.json: version: ", "7"}},
 		"unknown source":       {given("", map[string]string{"capture.json": `{"version": 1, "source": "fax"}`}), []string{"capture.json: source: ", "fax"}},
-		"unmade source":        {given("", map[string]string{"capture.json": liveManifest}), []string{"source: ", `"live-stream"`, "use a beam or an sfu capture"}},
+		"nothing of a stream":  {given("", map[string]string{"capture.json": liveManifest}), []string{"layers: no layer has a segment that can be read", "put the segments beside the manifest"}},
 		"unknown asset":        {given("", map[string]string{"capture.json": `{"version": 1, "outputs": {"assets": ["gif"]}, ` + valid + `}`}), []string{"outputs.assets", "gif"}},
 		"parent folder":        {manifest("../talk.webm"), []string{"files[0].path", "'..' leaves the capture", "stays inside the capture"}},
 		"absolute path":        {manifest("/etc/passwd"), []string{"files[0].path", "absolute path", "stays inside the capture"}},

@@ -31,7 +31,7 @@ func TestTrackFormatFlag(t *testing.T) {
 		require.Contains(t, got.stderr, says)
 	}
 	requireUsage(`"auto","mp4"`, "--track-format", "webm")
-	requireUsage(`"room-vod" cannot be made; a sfu capture gives track, room-composite-legacy, stream`, "--assets", "track,room-vod")
+	requireUsage(`"room-composite" cannot be made; a sfu capture gives track, room-composite-legacy, stream, room-vod`, "--assets", "track,room-composite")
 }
 
 // TestTrackFormatOfManifest names the field of the manifest that is wrong.

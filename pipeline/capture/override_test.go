@@ -35,7 +35,9 @@ func TestOverride(t *testing.T) {
 		"unknown":    {`{"composition":{"lay":"grid"}}`, nil, "lay"},
 		"a limit":    {`{"composition":{"width":17}}`, nil, "outputs.composition.width"},
 		"a type":     {`{"composition":[]}`, nil, "outputs"},
-		"an asset":   {`{"assets":["room-vod"]}`, nil, "outputs.assets"},
+		"an asset":   {`{"assets":["hologram"]}`, nil, "outputs.assets"},
+		"segments":   {`{"vod":{"segments":"none"}}`, nil, "outputs.vod.segments"},
+		"a rung":     {`{"vod":{"ladder":[360,17]}}`, nil, "outputs.vod.ladder[1]"},
 		"two values": {`{} {}`, nil, "more than one"},
 	} {
 		t.Run(name, func(t *testing.T) {

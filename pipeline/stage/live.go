@@ -199,6 +199,10 @@ func (l *live) render(ctx context.Context, run *pipeline.Run, list []*product, p
 	}
 	files := newDumpFiles(l.capture.OpenFile)
 	t, err := hls.Open(ctx, dump, files, segmentDemuxer{}, hls.Options{})
+	var bad *hls.InputError
+	if errors.As(err, &bad) {
+		return nil, &capture.InputError{Field: "layers", File: l.capture.Name, Reason: bad.Reason, Hint: "put the segments beside the manifest, H.264 and AAC in MPEG-TS or fragmented MP4", Err: err}
+	}
 	if err != nil {
 		return nil, err
 	}

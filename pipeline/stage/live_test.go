@@ -484,3 +484,42 @@ func TestForgedPackage(t *testing.T) {
 		})
 	}
 }
+
+// TestCompositePackage makes packages of a composite: of its one layer, and with a ladder, whose layers have the same
+// borders and the same clock.
+func TestCompositePackage(t *testing.T) {
+	t.Parallel()
+	spec := encoding()
+	spec.Script.Duration, spec.Script.Width, spec.Script.Height = 9*time.Second, 320, 180
+	w := newWorld(t, spec)
+	require.NoError(t, w.capture.Override([]byte(`{"assets":["room-vod","room-composite"],"vod":{"ladder":[160,144,720]}}`)))
+	folder := filepath.Join(t.TempDir(), "assets")
+	blobs, err := dir.Open(folder)
+	require.NoError(t, err)
+	w.cfg.Blobs = blobs
+	out, err := w.process(t.Context())
+	require.NoError(t, err)
+	require.Equal(t, 2, out.Made)
+	b := &broadcast{session: &session{T: t, out: out, assets: folder}}
+	vod := b.find(catalog.RoomVOD, "")
+	require.Equal(t, "3", vod.Metadata.NumLayers)
+	require.Equal(t, []int{320, 180}, []int{vod.Metadata.MaxWidth, vod.Metadata.MaxHeight})
+	require.Len(t, vod.Thumbnails, 1)
+	b.conforms()
+	film := b.find(catalog.RoomComposite, "")
+	video, audio := b.movie(film)
+	top, borders := b.rendition("180p")
+	sound, _ := b.rendition("audio")
+	steady(t, moved(t, video, top, -1), moved(t, audio, sound, -1))
+	require.Len(t, top, len(video))
+	require.Greater(t, len(borders), 1)
+	for _, rung := range []string{"160p", "144p"} {
+		low, same := b.rendition(rung)
+		require.Equal(t, borders, same)
+		require.Len(t, low, len(top))
+		for i := range low {
+			require.InDelta(t, top[i].at, low[i].at, 0.001)
+		}
+	}
+	require.InDelta(t, film.Duration.Seconds(), vod.Duration.Seconds(), 0.05)
+}
