@@ -43,7 +43,9 @@ type Segment struct {
 	ahead int // bytes in the queue
 	ended bool
 	clock segmentClock
-	whole bool // the last unit is taken for whole, whatever its end looks like
+
+	failures int  // reads in a row that gave nothing
+	whole    bool // the last unit is taken for whole, whatever its end looks like
 }
 
 // segmentItem is a unit with its own bytes.
@@ -67,8 +69,13 @@ type segmentLane struct {
 // OpenSegment opens a segment and reads until its tracks are known. Streams of other codecs than H.264 and AAC become
 // tracks without a configuration and without units. The source stays open while the segment is used. What is no
 // MPEG-TS, or has nothing in it, is an *InputError.
-func OpenSegment(ctx context.Context, src Source) (_ *Segment, err error) {
-	s := &Segment{src: src}
+func OpenSegment(ctx context.Context, src Source) (*Segment, error) {
+	return openSegment(ctx, src, false)
+}
+
+// openSegment is OpenSegment; with whole, the end is not looked at.
+func openSegment(ctx context.Context, src Source, whole bool) (_ *Segment, err error) {
+	s := &Segment{src: src, whole: whole}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, s.Close())
@@ -207,12 +214,19 @@ func newSegmentLane(st *av.Stream) *segmentLane {
 // read takes one PES packet of the file, or its end.
 func (s *Segment) read(ctx context.Context) error {
 	err := s.in.ReadPacket(ctx, s.pkt)
-	if errors.Is(err, io.EOF) {
+	s.failures++
+	switch {
+	case errors.Is(err, io.EOF):
 		return s.finish(ctx)
-	}
-	if err != nil {
+	case ctx.Err() == nil && (invalid(err) || errors.Is(err, av.ErrAgain)): // libav passes over what is broken
+		if s.failures > mostFailures {
+			return s.finish(ctx)
+		}
+		return nil
+	case err != nil:
 		return err
 	}
+	s.failures = 0
 	if s.pkt.Stream >= len(s.in.Streams()) && len(s.used) == 0 {
 		if _, err := s.in.Refresh(); err != nil {
 			return err

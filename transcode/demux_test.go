@@ -3,7 +3,6 @@ package transcode_test
 import (
 	"bytes"
 	"context"
-	"crypto/sha256"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -136,5 +135,3 @@ func likeFFprobe(t *testing.T, name string, tracks []mp4.Track, units []demuxed)
 		}
 	}
 }
-
-var _ = sha256.Sum256

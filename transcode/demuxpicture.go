@@ -247,8 +247,7 @@ func (v *pictureSplitter) finish(ctx context.Context, s *Segment, l *segmentLane
 
 // lastBroken decodes the pictures of a segment and tells whether the last one lacks something.
 func lastBroken(ctx context.Context, src Source) (broken bool, err error) {
-	open := func() (*Segment, error) { return openWhole(ctx, src) }
-	s, err := open()
+	s, err := openSegment(ctx, src, true)
 	if err != nil {
 		return false, err
 	}
@@ -256,7 +255,7 @@ func lastBroken(ctx context.Context, src Source) (broken bool, err error) {
 	if err := errors.Join(err, s.Close()); err != nil || n == 0 {
 		return false, err
 	}
-	if s, err = open(); err != nil {
+	if s, err = openSegment(ctx, src, true); err != nil {
 		return false, err
 	}
 	defer func() { err = errors.Join(err, s.Close()) }()
@@ -277,15 +276,6 @@ func lastBroken(ctx context.Context, src Source) (broken bool, err error) {
 		return false, err
 	}
 	return list[n-1], nil
-}
-
-// openWhole opens a segment again, to be read without a look at its end.
-func openWhole(ctx context.Context, src Source) (*Segment, error) {
-	s, err := OpenSegment(ctx, src)
-	if err == nil {
-		s.whole = true
-	}
-	return s, err
 }
 
 func countPictures(ctx context.Context, s *Segment) (n int, err error) {
