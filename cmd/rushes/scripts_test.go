@@ -20,7 +20,7 @@ func TestRequiredTools(t *testing.T) {
 }
 
 // isThere looks for a program where the tests that need it do: Debian has PostgreSQL's servers outside of PATH, and
-// versitygw is our own build.
+// scripts of ours fetch versitygw and the browser test's players.
 func isThere(t *testing.T, name string) bool {
 	t.Helper()
 	switch name {
@@ -30,8 +30,9 @@ func isThere(t *testing.T, name string) bool {
 		if len(found) > 0 {
 			return true
 		}
-	case "versitygw":
-		path, err := exec.CommandContext(t.Context(), filepath.Join(repoRoot, "catalog/blob/blobtest/versitygw.sh"), "--path").Output()
+	case "versitygw", "players": // of the S3 tests and of the browser test
+		script := map[string]string{"versitygw": "catalog/blob/blobtest/versitygw.sh", "players": "cmd/rushes/testdata/browser/players.sh"}[name]
+		path, err := exec.CommandContext(t.Context(), filepath.Join(repoRoot, script), "--path").Output()
 		require.NoError(t, err)
 		return strings.TrimSpace(string(path)) != ""
 	}
