@@ -38,14 +38,13 @@ func TestPackagesPlayInBrowsers(t *testing.T) {
 // livePackage has two layers, a hole, a pause and a restarted encoder, its segments in one file each.
 func livePackage(t *testing.T) *playedPackage {
 	t.Helper()
-	lives := []lived{
-		{script: liveScript(14 * time.Second), lost: []int{2}},
-		{script: liveScript(6 * time.Second), began: 20 * time.Second},
-	}
+	again := liveScript(6 * time.Second)
+	again.Identity = 6
+	lives := []lived{{script: liveScript(14 * time.Second), lost: []int{2}}, {script: again, began: 20 * time.Second}}
 	// Segments 0, 1 | 3, 4 | 6 | 0, 1, 2 of the second life.
 	pause := fixtures.Interval{From: 10 * time.Second, To: 12 * time.Second}
 	p := &playedPackage{Name: "live", Duration: 16, Joins: []float64{4, 8, 10}, Sizes: []playedSize{{320, 180}, {256, 144}}, ranges: true,
-		kinds: []string{"rushes.hole", "rushes.pause", "rushes.encoder-restart"}}
+		kinds: []string{"rushes.hole", "rushes.paused", "rushes.encoder-restart"}}
 	p.make(t, liveCapture(t, []int{180, 144}, lives, []fixtures.Interval{pause}, map[string]any{"segments": "single-file"}))
 	return p
 }

@@ -9,7 +9,11 @@ export class HlsJs {
   async open(video, url) {
     // Everything is kept in the buffer, so that its ranges tell of every join.
     const hls = this.hls = new Hls({ startPosition: 0, startLevel: 0, maxBufferLength: 600, maxMaxBufferLength: 600, maxBufferSize: 1e9, backBufferLength: Infinity });
-    hls.on(Hls.Events.ERROR, (_, e) => (e.fatal ? this.fatal : this.notes).push(`${e.type} ${e.details} ${e.error?.message ?? ''} ${e.frag?.url ?? ''}`.trim()));
+    hls.on(Hls.Events.ERROR, (_, e) => {
+      if (e.details === Hls.ErrorDetails.INTERNAL_ABORTED) return; // what was being loaded when the level was switched
+      (e.fatal ? this.fatal : this.notes).push(`${e.type} ${e.details} ${e.error?.message ?? ''} ${e.frag?.url ?? ''}`.trim());
+    });
+    hls.on(Hls.Events.FRAG_BUFFERED, (_, { frag }) => { this.arrived ||= frag.type === 'main' && frag.level === this.order()[this.level]; });
     hls.on(Hls.Events.BUFFER_APPENDED, (_, e) => { this.ranges = e.timeRanges; });
     const ready = new Promise((resolve) => { hls.once(Hls.Events.MANIFEST_PARSED, resolve); });
     hls.attachMedia(video);
@@ -20,14 +24,21 @@ export class HlsJs {
     this.force(0);
   }
 
+  // order gives hls.js's numbers of the levels, highest first.
+  order() {
+    const { levels } = this.hls;
+    return levels.map((_, i) => i).sort((a, b) => levels[b].height - levels[a].height);
+  }
+
   levels() {
-    return this.hls.levels.map((l) => ({ width: l.width, height: l.height }));
+    return this.order().map((i) => ({ width: this.hls.levels[i].width, height: this.hls.levels[i].height }));
   }
 
   force(level) {
-    this.level = level;
     this.ranges = {};
-    this.hls.currentLevel = level;
+    this.level = level;
+    this.arrived = false;
+    this.hls.currentLevel = this.order()[level];
   }
 
   auto() {

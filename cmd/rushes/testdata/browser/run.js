@@ -8,20 +8,23 @@ import { cross, land, ranges, seek } from './watch.js';
 
 const players = { 'hls.js': HlsJs, shaka: Shaka };
 
+// level plays all joins in one layer.
 async function level(player, video, spec, i) {
-  player.force(i);
-  await seek(video, 0.1);
-  const want = player.levels()[i];
-  await until(`level ${i}`, () => video.videoWidth === want.width && video.videoHeight === want.height);
-  if (!spec.gap) {
-    // One range or many: all is there when the last one reaches the end and nothing has moved for a while.
-    let before = '', since = performance.now();
-    await until('the whole buffer', () => {
-      const now = JSON.stringify([ranges(video), player.buffered()]);
-      if (now !== before) [before, since] = [now, performance.now()];
-      return (ranges(video).at(-1)?.[1] ?? 0) > spec.duration - 0.5 && performance.now() - since > 250;
-    });
+  if (i > 0) {
+    await seek(video, 0.1);
+    player.force(i);
   }
+  const want = player.levels()[i];
+  await until(`level ${i}`, () => player.arrived);
+  // One range or many: all is there when the last one reaches the end and nothing has moved for a while.
+  let before = '', since = performance.now();
+  await until('the whole buffer', () => {
+    const now = JSON.stringify([ranges(video), player.buffered()]);
+    if (now !== before) [before, since] = [now, performance.now()];
+    return (ranges(video).at(-1)?.[1] ?? 0) > video.duration - 0.5 && performance.now() - since > 250;
+  });
+  await seek(video, 0.2); // a player that stands still goes on showing the picture of before
+  await until(`the pictures of level ${i}`, () => video.videoWidth === want.width && video.videoHeight === want.height);
   const out = { ...want, shown: { width: video.videoWidth, height: video.videoHeight }, buffered: ranges(video), ...player.buffered(), crossings: [] };
   for (const at of spec.joins) {
     let best;

@@ -26,8 +26,14 @@ export class Shaka {
   }
 
   force(level) {
+    this.level = level;
     this.player.configure({ abr: { enabled: false } });
     this.player.selectVariantTrack(this.tracks()[level], true);
+  }
+
+  // arrived says whether the level that was forced is what comes.
+  get arrived() {
+    return this.tracks()[this.level].active;
   }
 
   auto() {

@@ -1,7 +1,7 @@
 // What happens to the video element: seeks, plays over a time, what is counted on the way.
 import { until } from './wait.js';
 
-const rate = 2; // twice the speed: quick, and a slow machine still decodes every picture
+const rate = 4; // quick, and still slow enough for small pictures to be decoded
 
 export async function seek(video, at) {
   video.currentTime = at; // seeking is true from here on
