@@ -33,6 +33,9 @@ func tailOf(src Source, from int64) (tail, error) {
 	}
 	pid := pidOf(head[:])
 	found := endUnknown
+	// Where nothing else stands between the packets, the multiplexer writes one PES packet after the other, and what
+	// begins behind them says that they are complete.
+	mixed, behind := false, false
 	buf := make([]byte, 256*tsPacket)
 	for at := from; at < src.Size; {
 		n, err := src.R.ReadAt(buf, at)
@@ -47,12 +50,14 @@ func tailOf(src Source, from int64) (tail, error) {
 			case p[0] != 0x47:
 				return endUnknown, nil // packets of another length, or damage
 			case pidOf(p) != pid:
+				behind = behind || len(p) >= tsPacket && p[1]&0x40 != 0 && hasMedia(p[:tsPacket])
 			case len(p) < tsPacket: // the file ends within it
 				if p[1]&0x40 != 0 { // the beginning of another one, of which nothing is left
 					return found, nil
 				}
 				return endTorn, nil
 			default:
+				mixed, behind = mixed || behind, false
 				found = endUnknown
 				if filling(p) {
 					found = endWhole
@@ -60,6 +65,9 @@ func tailOf(src Source, from int64) (tail, error) {
 			}
 		}
 		at += int64(n)
+	}
+	if found == endUnknown && behind && !mixed {
+		found = endWhole
 	}
 	return found, nil
 }
