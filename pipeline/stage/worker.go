@@ -214,6 +214,14 @@ func newJob(c *capture.Capture, uri string, o Options) (_ catalog.Job, err error
 func costOf(c *capture.Capture) catalog.Cost {
 	cost := catalog.Cost{CPU: 1000, Memory: 256 << 20}
 	for _, asset := range c.Manifest.Outputs.Assets {
+		if asset == capture.AssetRoomVOD { // it is made of the composite
+			switch c.Manifest.Source {
+			case capture.SourceSFU:
+				asset = capture.AssetRoomCompositeLegacy
+			case capture.SourceBeam:
+				asset = capture.AssetRoomComposite
+			}
+		}
 		switch asset {
 		case capture.AssetRoomCompositeLegacy:
 			o := &c.Manifest.Outputs.Composition
@@ -221,6 +229,9 @@ func costOf(c *capture.Capture) catalog.Cost {
 			cost.CPU = 2000
 			cost.Memory = max(cost.Memory, 256<<20+int64(o.Width)*int64(o.Height)*3/2*frames)
 		case capture.AssetRoomComposite:
+			if c.Manifest.Source == capture.SourceLiveStream {
+				continue // copied
+			}
 			cost.CPU = 2000
 			cost.Memory = max(cost.Memory, 512<<20)
 		}
