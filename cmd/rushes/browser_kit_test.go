@@ -14,6 +14,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -32,9 +33,8 @@ type playedPackage struct {
 	Joins    []float64    `json:"joins"`
 	Sizes    []playedSize `json:"-"`
 	folder   string
-	ranges   bool               // the segments of a track are in one file
-	kinds    []string           // of the joins, as date ranges name them
-	walls    map[float64]string // times of media, and the wall clock then
+	kinds    []string // of the joins, as date ranges name them
+	set      bool     // the wall clock is set anew at the joins: they are discontinuities
 }
 
 type playedSize struct {
@@ -232,9 +232,7 @@ func servePage(t *testing.T, modules string, list []*playedPackage, results chan
 type lived struct {
 	script fixtures.Script
 	began  time.Duration
-	// lost are the segments that are missing in all layers, lostIn those missing in one.
-	lost   []int
-	lostIn map[int][]int
+	lost   []int // the segments that are missing in all layers
 }
 
 // liveSegment is how long a segment of liveCapture is.
@@ -250,7 +248,7 @@ func liveCapture(t *testing.T, layers []int, lives []lived, paused []fixtures.In
 	}
 	var listed []map[string]any
 	var end time.Duration
-	for l, height := range layers {
+	for _, height := range layers {
 		name := fmt.Sprintf("%dp", height)
 		require.NoError(t, os.MkdirAll(filepath.Join(folder, name), 0o750))
 		var segments []map[string]any
@@ -263,7 +261,7 @@ func liveCapture(t *testing.T, layers []int, lives []lived, paused []fixtures.In
 				} else {
 					wall := what.began + time.Duration(n-1)*liveSegment
 					end = max(end, wall+liveSegment)
-					if contains(what.lost, n-1) || contains(what.lostIn[l], n-1) {
+					if slices.Contains(what.lost, n-1) {
 						continue
 					}
 					segments = append(segments, map[string]any{"path": name + "/" + file, "uri": file, "map": fmt.Sprintf("init-%d.mp4", life),
@@ -283,15 +281,6 @@ func liveCapture(t *testing.T, layers []int, lives []lived, paused []fixtures.In
 	require.NoError(t, err)
 	require.NoError(t, os.WriteFile(filepath.Join(folder, "capture.json"), text, 0o600))
 	return folder
-}
-
-func contains(list []int, n int) bool {
-	for _, m := range list {
-		if m == n {
-			return true
-		}
-	}
-	return false
 }
 
 // fragments records a script and cuts the file: first its header, then each segment.

@@ -43,7 +43,7 @@ func livePackage(t *testing.T) *playedPackage {
 	lives := []lived{{script: liveScript(14 * time.Second), lost: []int{2}}, {script: again, began: 20 * time.Second}}
 	// Segments 0, 1 | 3, 4 | 6 | 0, 1, 2 of the second life.
 	pause := fixtures.Interval{From: 10 * time.Second, To: 12 * time.Second}
-	p := &playedPackage{Name: "live", Duration: 16, Joins: []float64{4, 8, 10}, Sizes: []playedSize{{320, 180}, {256, 144}}, ranges: true,
+	p := &playedPackage{Name: "live", Duration: 16, Joins: []float64{4, 8, 10}, Sizes: []playedSize{{320, 180}, {256, 144}},
 		kinds: []string{"rushes.hole", "rushes.paused", "rushes.encoder-restart"}}
 	p.make(t, liveCapture(t, []int{180, 144}, lives, []fixtures.Interval{pause}, map[string]any{"segments": "single-file"}))
 	return p
@@ -54,7 +54,7 @@ func changedPackage(t *testing.T) *playedPackage {
 	t.Helper()
 	other := liveScript(6 * time.Second)
 	other.Rate, other.SampleRate = fixtures.Rate{Num: 15, Den: 1}, 44_100
-	p := &playedPackage{Name: "changed", Duration: 12, Joins: []float64{6}, Sizes: []playedSize{{320, 180}, {256, 144}},
+	p := &playedPackage{Name: "changed", Duration: 12, Joins: []float64{6}, Sizes: []playedSize{{320, 180}, {256, 144}}, set: true,
 		kinds: []string{"rushes.encoder-restart"}}
 	p.make(t, liveCapture(t, []int{180, 144}, []lived{{script: liveScript(6 * time.Second)}, {script: other, began: 9 * time.Second}}, nil, nil))
 	return p
@@ -75,7 +75,7 @@ func callPackage(t *testing.T) *playedPackage {
 // realPackage is the live stream among the real captures, nil when they are not there.
 func realPackage(t *testing.T) *playedPackage {
 	t.Helper()
-	folder := filepath.Join(repoRootFolder, "..", "shared", "captures", "hls-ts")
+	folder := filepath.Join("..", "..", "..", "shared", "captures", "hls-ts")
 	if _, err := os.Stat(folder); os.IsNotExist(err) {
 		return nil
 	}
@@ -84,8 +84,6 @@ func realPackage(t *testing.T) *playedPackage {
 	p.make(t, folder, "--assets", "vod")
 	return p
 }
-
-const repoRootFolder = "../.."
 
 // make processes a capture into the package.
 func (p *playedPackage) make(t *testing.T, folder string, args ...string) {
@@ -181,6 +179,9 @@ func knowsJoins(t *testing.T, p *playedPackage, got *playResult) {
 		require.Positive(t, r.Duration)
 	}
 	for i, c := range got.Clocks {
+		if !p.set {
+			break // the date ranges alone tell
+		}
 		require.False(t, c.Wall.IsZero())
 		after := got.DateRanges[i].Start.Add(time.Duration((got.DateRanges[i].Duration + c.At - p.Joins[i]) * float64(time.Second)))
 		require.WithinDuration(t, after, c.Wall, 150*time.Millisecond, "join at %v", p.Joins[i])

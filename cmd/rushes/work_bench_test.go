@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -18,6 +19,7 @@ import (
 
 	"rushes/catalog"
 	"rushes/catalog/sqlstore"
+	"rushes/catalog/storetest"
 	"rushes/fixtures"
 	"rushes/pipeline"
 	"rushes/pipeline/queue"
@@ -111,6 +113,17 @@ func benchCatalogs(*testing.B) map[string]func(b *testing.B) *sqlstore.Store {
 	return map[string]func(b *testing.B) *sqlstore.Store{
 		"sqlite": func(b *testing.B) *sqlstore.Store {
 			s, err := sqlstore.Open(b.Context(), sqlstore.Config{Path: filepath.Join(b.TempDir(), "catalog.db")})
+			require.NoError(b, err)
+			return s
+		},
+		"postgresql": func(b *testing.B) *sqlstore.Store {
+			server, err := storetest.StartPostgres(b.Context())
+			if errors.Is(err, storetest.ErrNoPostgres) {
+				b.Skip(err)
+			}
+			require.NoError(b, err)
+			b.Cleanup(func() { require.NoError(b, server.Stop()) })
+			s, err := sqlstore.Open(b.Context(), sqlstore.Config{URL: catalog.Secret(server.URL(""))})
 			require.NoError(b, err)
 			return s
 		},
