@@ -78,7 +78,11 @@ func dispatching(t *testing.T, fn func(t *testing.T, b *box, d *Dispatcher, errs
 	synctest.Test(t, func(t *testing.T) {
 		b := &box{}
 		var errs []error
-		d, err := NewDispatcher(DispatcherConfig{Outbox: b, Queue: b, Batch: 10, OnError: func(err error) { errs = append(errs, err) }})
+		d, err := NewDispatcher(DispatcherConfig{Outbox: b, Queue: b, Batch: 10, OnError: func(err error) {
+			b.mu.Lock()
+			defer b.mu.Unlock()
+			errs = append(errs, err)
+		}})
 		require.NoError(t, err)
 		ctx, cancel := context.WithCancel(t.Context())
 		done := make(chan error)
