@@ -200,7 +200,8 @@ func TestPlaylistsKeepTheRules(t *testing.T) {
 	require.Equal(t, 3, iframes)
 	for _, l := range p.res.Layers {
 		text := string(p.tree.files[l.Dir+"/index.m3u8"])
-		require.Equal(t, 2, strings.Count(text, "#EXT-X-PROGRAM-DATE-TIME"), text)
+		// Shaka Player would leave a hole as long as a jump of the clock without a discontinuity.
+		require.Equal(t, 1, strings.Count(text, "#EXT-X-PROGRAM-DATE-TIME"), text)
 		require.Equal(t, 1, strings.Count(text, "#EXT-X-DATERANGE"))
 		require.NotContains(t, text, "DISCONTINUITY\n") // the new encoder has the same parameters
 		require.Contains(t, text, `CLASS="rushes.encoder-restart"`)

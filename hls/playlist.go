@@ -17,10 +17,11 @@ const (
 // playlists knows what all playlists of a package share.
 type playlists struct {
 	t      *Timeline
-	target int64  // EXT-X-TARGETDURATION, in seconds
-	breaks []bool // segments before which EXT-X-DISCONTINUITY stands
-	dated  bool   // wall times are known for all of it
-	ranges []byte // EXT-X-DATERANGE lines
+	target int64       // EXT-X-TARGETDURATION, in seconds
+	breaks []bool      // segments before which EXT-X-DISCONTINUITY stands
+	dated  bool        // wall times are known for all of it
+	zeros  []time.Time // wall times of media time zero, for the segments before which EXT-X-PROGRAM-DATE-TIME stands
+	ranges []byte      // EXT-X-DATERANGE lines
 }
 
 func newPlaylists(t *Timeline, all []*rendition) *playlists {
@@ -36,8 +37,29 @@ func newPlaylists(t *Timeline, all []*rendition) *playlists {
 	}
 	if p.dated {
 		p.ranges = dateRanges(t.Joins)
+		p.date()
 	}
 	return p
+}
+
+// leastJump is how much wall time must be missing before the clock is set anew.
+const leastJump = 1100 * time.Millisecond
+
+// date decides where wall times stand: where all begins, and where a decoder begins anew. At other joins the date ranges
+// alone tell the time: Shaka Player puts segments where their wall times say, with holes as long as what is missing,
+// unless a discontinuity excuses a jump of more than a second; and a discontinuity leaves a hole in hls.js.
+func (p *playlists) date() {
+	p.zeros = make([]time.Time, len(p.t.cuts))
+	var told time.Time
+	for n, c := range p.t.cuts {
+		if n > 0 && !p.breaks[n] {
+			continue
+		}
+		if zero := p.t.stretches[c.stretch].wall(0); n == 0 || zero.Sub(told).Abs() > leastJump {
+			told = zero
+		}
+		p.zeros[n] = told
+	}
 }
 
 // dateRanges names the cause of each join (RFC 8216bis, 4.4.5.1). All playlists have the same ones.
@@ -98,11 +120,10 @@ func (p *playlists) opening(out *bytes.Buffer, r *rendition, n, mapIndex int) in
 	return s.mapIndex
 }
 
-// date writes EXT-X-PROGRAM-DATE-TIME where a stretch begins and where a decoder begins anew.
-func (p *playlists) date(out *bytes.Buffer, n int, start Tick) {
-	c := p.t.cuts[n]
-	if p.dated && (n == 0 || c.join || p.breaks[n]) {
-		at := p.t.stretches[c.stretch].wall(start).UTC().Round(time.Millisecond)
+// wall writes EXT-X-PROGRAM-DATE-TIME before segment n, where it stands.
+func (p *playlists) wall(out *bytes.Buffer, n int, start Tick) {
+	if p.dated && !p.zeros[n].IsZero() {
+		at := p.zeros[n].Add(start.Duration()).UTC().Round(time.Millisecond)
 		fmt.Fprintf(out, "#EXT-X-PROGRAM-DATE-TIME:%s\n", at.Format(timeLayout))
 	}
 }
@@ -117,7 +138,7 @@ func (p *playlists) media(r *rendition) []byte {
 	for n := range r.segments {
 		s := &r.segments[n]
 		mapIndex = p.opening(&out, r, n, mapIndex)
-		p.date(&out, n, s.start)
+		p.wall(&out, n, s.start)
 		if s.gap {
 			out.WriteString("#EXT-X-GAP\n")
 		}
@@ -159,7 +180,7 @@ func (p *playlists) iframes(r *rendition) (list []byte, entries []segmentEntry) 
 			continue
 		}
 		mapIndex = p.opening(&out, r, n, mapIndex)
-		p.date(&out, n, s.start)
+		p.wall(&out, n, s.start)
 		e := entries[at]
 		at++
 		fmt.Fprintf(&out, "#EXTINF:%s,\n#EXT-X-BYTERANGE:%d@%d\n%s\n", extinf(e.start, e.end), e.length, e.offset, e.uri)

@@ -20,6 +20,9 @@ type rendition struct {
 	spec     mp4.Track // as of the current init segment
 	hasSpec  bool
 	skip     int64 // media time of presentation zero, in ticks of the track
+	prompt   bool  // the first picture behind a discontinuity is decoded when it is shown
+	anew     bool  // that is the next one
+	delay    Tick  // by how much prompt pictures are decoded later than their encoder said
 	lastDTS  int64 // on the media line
 	begun    bool
 	frag     fragment
@@ -62,7 +65,7 @@ func (r *rendition) describe(ctx context.Context, spec *mp4.Track) error {
 		if r.video && sameVideo(&r.spec, spec) || !r.video && sameAudio(&r.spec, spec) {
 			return nil
 		}
-		r.breaks = true
+		r.breaks, r.anew = true, true
 		timescale := r.spec.Timescale
 		r.spec = *spec
 		r.spec.Timescale = timescale
@@ -134,7 +137,7 @@ func (r *rendition) put(ctx context.Context, name string, parts ...[]byte) (reso
 
 // decode is a decoding time on the media line, after that of the sample before.
 func (r *rendition) decode(dts Tick) int64 {
-	d := max(toScale(dts, r.spec.Timescale)+r.skip, 0)
+	d := max(toScale(dts+r.delay, r.spec.Timescale)+r.skip, 0)
 	switch {
 	case r.begun:
 		d = max(d, r.lastDTS+1)
@@ -146,6 +149,10 @@ func (r *rendition) decode(dts Tick) int64 {
 
 // add takes a sample into the segment in work.
 func (r *rendition) add(data []byte, dts, pts Tick, sync bool) {
+	if r.prompt && (r.anew || !r.begun) {
+		r.delay = max(pts-dts, 0)
+	}
+	r.anew = false
 	d := r.decode(dts)
 	r.lastDTS, r.begun = d, true
 	r.frag.add(data, d, toScale(pts, r.spec.Timescale)+r.skip, sync)
@@ -169,6 +176,12 @@ func (r *rendition) finish(ctx context.Context, start, end Tick, endDTS int64) e
 	r.breaks = false
 	r.frag.reset()
 	return nil
+}
+
+// until is when the last sample of the segment in work ends so that it is shown until end.
+func (r *rendition) until(end Tick) Tick {
+	last := r.frag.samples[len(r.frag.samples)-1]
+	return end - r.delay - fromScale(int64(max(last.CompositionTimeOffset, 0)), r.spec.Timescale)
 }
 
 // skipTo notes a segment that has nothing.

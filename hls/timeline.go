@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"slices"
 	"time"
+
+	"rushes/transcode/mp4"
 )
 
 // Options holds the settings of Open; the zero value is usable.
@@ -92,6 +94,35 @@ func (s *stretch) wall(at Tick) time.Time {
 		return time.Time{}
 	}
 	return s.wallZero.Add((at - s.shift).Duration())
+}
+
+// changing reports whether a decoder has to be told something new somewhere, which takes a discontinuity. There, hls.js
+// takes the first decoding time for where the buffer goes on, and Shaka Player for the time of the segment: both are right
+// only if nothing is skipped and the first picture is decoded when it is shown, others before they are (negative
+// composition offsets). Elsewhere pictures keep their delay and an edit skips it, because FFmpeg, which cannot follow a
+// change of parameters anyway, shows pictures with negative offsets late.
+func (t *Timeline) changing() bool {
+	var sound *mp4.Track
+	pictures := map[int]*mp4.Track{}
+	for _, s := range t.stretches {
+		for _, list := range s.pieces {
+			for _, p := range list {
+				if before := pictures[p.layer]; p.hasV {
+					if before != nil && !sameVideo(before, p.vspec) {
+						return true
+					}
+					pictures[p.layer] = p.vspec
+				}
+				if len(p.sound) > 0 {
+					if sound != nil && !sameAudio(sound, p.aspec) {
+						return true
+					}
+					sound = p.aspec
+				}
+			}
+		}
+	}
+	return false
 }
 
 // builder makes a timeline.

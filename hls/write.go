@@ -125,6 +125,7 @@ func (w *writer) prepare(ctx context.Context) error {
 	}
 	hear := func(s sound) { w.line.hear(s) }
 	dirs := newNames("audio", "storyboard")
+	prompt := w.t.changing()
 	for _, l := range w.t.carriers {
 		p := &puller{t: w.t, layer: l, note: w.note, hear: hear}
 		at := slices.IndexFunc(w.t.Layers, func(i LayerInfo) bool { return i.Index == l })
@@ -134,7 +135,7 @@ func (w *writer) prepare(ctx context.Context) error {
 		}
 		v := &videoTrack{info: w.t.Layers[at], pull: p}
 		if w.out.Package != nil && v.info.Packaged {
-			v.pack = &rendition{sink: w.out.Package.Sink, dir: dirs.unique(v.info.Name), joint: w.out.Package.SingleFile, video: true}
+			v.pack = &rendition{sink: w.out.Package.Sink, dir: dirs.unique(v.info.Name), joint: w.out.Package.SingleFile, video: true, prompt: prompt}
 		}
 		w.tracks = append(w.tracks, v)
 		if err := w.addMovie(v); err != nil {
@@ -264,16 +265,22 @@ func (w *writer) pictures(ctx context.Context, v *videoTrack, n int, last bool) 
 		return nil
 	}
 	r, start, end := v.pack, w.t.cuts[n].at, w.t.endOf(n)
+	joins := n+1 < len(w.t.cuts) && w.t.cuts[n+1].join
 	if r.frag.empty() {
 		r.skipTo(start, end)
+		r.anew = r.anew || joins
 		return nil
 	}
-	next := end - fromScale(r.skip, r.spec.Timescale)
+	next := r.until(end)
 	if head, err := v.pull.peek(ctx); err != nil {
 		return err
 	} else if head != nil && n+1 < len(w.t.cuts) && !w.t.later(head, n+1) && head.sync {
 		next = head.dts
+		if r.prompt && (joins || !sameVideo(&r.spec, head.spec)) {
+			next = head.pts - r.delay
+		}
 	}
+	r.anew = joins
 	return r.finish(ctx, start, end, r.decode(next))
 }
 
@@ -292,7 +299,7 @@ func (w *writer) pack(ctx context.Context, v *videoTrack, pic *picture) error {
 		return nil
 	}
 	if r.frag.empty() {
-		if !r.hasSpec {
+		if !r.hasSpec && !r.prompt {
 			r.skip = max(0, toScale(pic.pts, pic.spec.Timescale)-toScale(pic.dts, pic.spec.Timescale))
 		}
 		if err := r.describe(ctx, pic.spec); err != nil {
