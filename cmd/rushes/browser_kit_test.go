@@ -31,6 +31,7 @@ type playedPackage struct {
 	URL      string       `json:"url"`
 	Duration float64      `json:"duration"`
 	Joins    []float64    `json:"joins"`
+	Short    float64      `json:"short"` // by how much the first layer ends too early
 	Sizes    []playedSize `json:"-"`
 	folder   string
 	kinds    []string // of the joins, as date ranges name them
@@ -56,6 +57,7 @@ type playResult struct {
 	Levels       []struct {
 		playedSize
 		Shown                  playedSize
+		Ended                  float64
 		Buffered, Video, Audio []span
 		Crossings              []struct {
 			At, From, To, Jump, Last float64

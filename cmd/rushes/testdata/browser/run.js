@@ -4,7 +4,7 @@ import { HlsJs } from './hlsjs.js';
 import { Shaka } from './shaka.js';
 import { storyboard, picture } from './storyboard.js';
 import { until } from './wait.js';
-import { cross, land, ranges, seek } from './watch.js';
+import { cross, finish, land, ranges, seek } from './watch.js';
 
 const players = { 'hls.js': HlsJs, shaka: Shaka };
 
@@ -21,7 +21,7 @@ async function level(player, video, spec, i) {
   await until('the whole buffer', () => {
     const now = JSON.stringify([ranges(video), player.buffered()]);
     if (now !== before) [before, since] = [now, performance.now()];
-    return (ranges(video).at(-1)?.[1] ?? 0) > video.duration - 0.5 && performance.now() - since > 250;
+    return (ranges(video).at(-1)?.[1] ?? 0) > video.duration - spec.short - 0.3 && performance.now() - since > 250;
   });
   await seek(video, 0.2); // a player that stands still goes on showing the picture of before
   await until(`the pictures of level ${i}`, () => video.videoWidth === want.width && video.videoHeight === want.height);
@@ -35,6 +35,7 @@ async function level(player, video, spec, i) {
     }
     out.crossings.push({ at, ...best });
   }
+  out.ended = await finish(video);
   return out;
 }
 
@@ -52,7 +53,7 @@ async function play(name, spec, out) {
     player.auto();
     for (const at of spec.joins) {
       for (const off of [-1, 0, 1]) out.seeks.push(await land(video, at + off));
-      await seek(video, at + 0.1);
+      await seek(video, at + 0.5);
       out.clocks.push({ at: video.currentTime, wall: player.wallClock() });
     }
     out.dateRanges = player.dateRanges();

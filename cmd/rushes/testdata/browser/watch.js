@@ -42,6 +42,15 @@ export async function cross(video, from, to) {
   return seen;
 }
 
+// finish plays the last second and a half, and gives where the player says that all is over.
+export async function finish(video) {
+  await seek(video, video.duration - 1.5);
+  video.playbackRate = rate;
+  await video.play();
+  await until('the end', () => video.ended);
+  return video.currentTime;
+}
+
 // land seeks to a time and plays on for a quarter of a second.
 export async function land(video, at) {
   await seek(video, at);
